@@ -1,0 +1,300 @@
+"""A case: a network as a graph of named nodes, with everything that one training run needs. Pure data, checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .errors import CaseError, listed
+from .layers import Array, Layer, Shape
+from .losses import Loss
+from .optimizers import Optimizer
+
+DTYPES = ("float16", "float32", "float64", "longdouble")
+"""The dtypes that a case can be computed in."""
+
+RESERVED = frozenset({"input", "target", "loss"})
+NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer with a name and the names of what it takes.
+
+    ``takes`` is by default the node before it, for the first node the input of the network. ``parameters`` gives
+    the full names of the layer's parameters, by default ``NODE.PARAMETER``; a parameter named by two nodes is shared.
+    """
+
+    name: str
+    layer: Layer
+    takes: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A label for each value it takes: the node's name, numbered where it takes the same value more than once."""
+        repeated = len(set(self.takes)) < len(self.takes)
+        return tuple(f"{self.name}#{place}" if repeated else self.name for place in range(1, len(self.takes) + 1))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The data of one step: inputs (N, ...) and targets, as the loss wants them."""
+
+    inputs: Array
+    targets: Array
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a loss, an optimizer, initial weights, the data of each step and the dtype of all arithmetic.
+
+    Nodes are listed in an order in which they can be computed; the loss takes the last one. One batch serves every
+    step; otherwise there is one batch a step. Weights, inputs and targets are cast once to ``dtype``, and what
+    they are then is everyone's exact input. Parameters in ``frozen`` have a gradient, and are not updated.
+    ``symbols`` are names of nodes and parameters as a text writes them.
+
+    Raises:
+        CaseError: anything that does not fit together, with its place, what is expected and what was received.
+
+    >>> from crosscheck.reference import MeanSquaredError, SGD, Dense
+    >>> case = Case(
+    ...     name="line", nodes=[Node("y", Dense(1, 1))], loss=MeanSquaredError(), optimizer=SGD(0.5),
+    ...     weights={"y.weight": [[2.0]], "y.bias": [0.0]}, batches=[Batch([[1.0], [3.0]], [[2.0], [6.0]])],
+    ... )
+    >>> case.nodes[0].takes, case.parameters
+    (('input',), {'y.weight': (1, 1), 'y.bias': (1,)})
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    loss: Loss
+    optimizer: Optimizer
+    weights: Mapping[str, Array]
+    batches: tuple[Batch, ...]
+    steps: int = 0
+    """Number of training steps; by default one for each batch."""
+    dtype: str = "float64"
+    about: str = ""
+    frozen: tuple[str, ...] = ()
+    symbols: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "name")
+        if self.dtype not in DTYPES:
+            raise CaseError(f"one of {listed(DTYPES)}", repr(self.dtype), key="dtype")
+        resolved = resolve(tuple(self.nodes))
+        self._set(nodes=resolved, frozen=tuple(self.frozen), batches=tuple(self.batches))
+        self._set(steps=self.steps or len(self.batches))
+        self._check_steps()
+        self._set(
+            weights={name: exact(self.dtype, array, f"weights.{name}") for name, array in self.weights.items()},
+            batches=tuple(self._cast(batch, self._batch_key(step)) for step, batch in enumerate(self.batches)),
+        )
+        self._check_weights()
+        for step, batch in enumerate(self.batches):
+            self._check_batch(batch, self._batch_key(step))
+        for name in self.frozen:
+            require_known(name, self.parameters, "frozen", "a parameter")
+        for name in self.symbols:
+            require_known(name, {*self.parameters, *RESERVED, *(node.name for node in self.nodes)}, "symbols", "a name")
+
+    def batch(self, step: int) -> Batch:
+        """The data of one step, counted from 0."""
+        return self.batches[step] if len(self.batches) > 1 else self.batches[0]
+
+    @property
+    def learning_rates(self) -> tuple[float, ...]:
+        """The learning rate of each step."""
+        return self.optimizer.learning_rates(self.steps)
+
+    @cached_property
+    def parameters(self) -> dict[str, Shape]:
+        """Full name and shape of every parameter, in the order of the nodes, a shared one at its first use."""
+        shapes: dict[str, Shape] = {}
+        for node in self.nodes:
+            for local, shape in node.layer.parameters().items():
+                shapes.setdefault(node.parameters[local], shape)
+        return shapes
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The parameters that the optimizer updates."""
+        return tuple(name for name in self.parameters if name not in self.frozen)
+
+    @cached_property
+    def uses(self) -> dict[str, list[str]]:
+        """Where each value and each parameter is used: the labels of the nodes, and ``loss``."""
+        uses: dict[str, list[str]] = {}
+        for node in self.nodes:
+            for name, label in zip(node.takes, node.labels, strict=True):
+                uses.setdefault(name, []).append(label)
+            for name in node.parameters.values():
+                uses.setdefault(name, []).append(node.name)
+        uses.setdefault(self.nodes[-1].name, []).append("loss")
+        return uses
+
+    def gradient(self, name: str, label: str = "") -> str:
+        """``PHASE/NAME`` of the gradient with respect to a value or a parameter.
+
+        With a label: of the part of it that comes back from that use, ``backward/a->b``; where there is but one use
+        the part is the gradient itself.
+        """
+        phase = "gradient" if name in self.parameters else "backward"
+        return f"{phase}/{name}->{label}" if label and len(self.uses[name]) > 1 else f"{phase}/{name}"
+
+    def shapes(self, inputs: Shape) -> dict[str, Shape]:
+        """Shape of the input and of every node's output, for inputs of this shape.
+
+        Raises:
+            CaseError: a node that does not fit what it takes.
+        """
+        shapes = {"input": inputs}
+        for node in self.nodes:
+            try:
+                shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.takes))
+            except CaseError as error:
+                raise error.within(f"nodes.{node.name}") from None
+        return shapes
+
+    def with_steps(self, steps: int) -> Case:
+        """The same case over another number of steps.
+
+        Raises:
+            CaseError: more steps than the case has batches or learning rates for.
+        """
+        if steps < 1:
+            raise CaseError("at least 1", str(steps), key="steps")
+        batches = self.batches if len(self.batches) == 1 else self.batches[:steps]
+        rate = self.optimizer.learning_rate
+        rate = rate[:steps] if isinstance(rate, tuple) and len(rate) > 1 else rate
+        return replace(self, steps=steps, batches=batches, optimizer=replace(self.optimizer, learning_rate=rate))
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _batch_key(self, step: int) -> str:
+        return f"data.{step}" if len(self.batches) > 1 else "data"
+
+    def _check_steps(self) -> None:
+        if self.steps < 1:
+            raise CaseError("at least 1 step and a batch", f"{self.steps}", key="steps")
+        if len(self.batches) not in (1, self.steps):
+            raise CaseError(f"1 batch, or one for each of {self.steps} steps", str(len(self.batches)), key="data")
+        if len(self.learning_rates) != self.steps:
+            raise CaseError(
+                f"1 learning rate, or one for each of {self.steps} steps",
+                str(len(self.learning_rates)),
+                key="optimizer.learning_rate",
+            )
+
+    def _cast(self, batch: Batch, key: str) -> Batch:
+        targets = "int64" if self.loss.integer_targets else self.dtype
+        return Batch(exact(self.dtype, batch.inputs, f"{key}.inputs"), exact(targets, batch.targets, f"{key}.targets"))
+
+    def _check_weights(self) -> None:
+        parameters = self.parameters
+        for name in self.weights:
+            require_known(name, parameters, "weights", "a parameter")
+        for node in self.nodes:
+            for local, shape in node.layer.parameters().items():
+                name = node.parameters[local]
+                key = f"weights.{name}"
+                if name not in self.weights:
+                    raise CaseError(f"an array of shape {shape}", "nothing", key=key)
+                if self.weights[name].shape != shape:
+                    raise CaseError(f"shape {shape}, for node {node.name!r}", f"shape {self.weights[name].shape}", key=key)
+
+    def _check_batch(self, batch: Batch, key: str) -> None:
+        if batch.inputs.ndim < 1 or len(batch.inputs) < 1:
+            raise CaseError("at least one row", f"shape {batch.inputs.shape}", key=f"{key}.inputs")
+        shapes = self.shapes(batch.inputs.shape)
+        try:
+            self.loss.check_target(batch.targets, shapes[self.nodes[-1].name])
+        except CaseError as error:
+            raise error.within("loss" if error.key else f"{key}.targets") from None
+
+
+def check_name(name: str, key: str) -> None:
+    """Raise CaseError unless the name can stand in a tensor's name and in a file's."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise CaseError("a name of letters, digits, '_', '-' and '.', not beginning with '.' or '-'", repr(name), key=key)
+
+
+def require_known(name: str, known: object, key: str, what: str) -> None:
+    """Raise CaseError, listing what there is, unless the name is known."""
+    if name not in known:  # type: ignore[operator]
+        raise CaseError(f"{what} of the case: {listed(known)}", repr(name), key=f"{key}.{name}")
+
+
+def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes with every default filled in, checked as a graph.
+
+    Raises:
+        CaseError: a name used twice, a node that takes what does not stand before it or that nothing takes.
+    """
+    if not nodes:
+        raise CaseError("at least one node", "none", key="nodes")
+    before = ["input"]
+    resolved = []
+    for node in nodes:
+        key = f"nodes.{node.name}"
+        check_name(node.name, f"{key}.name")
+        if node.name in RESERVED or node.name in before:
+            what = "one of the reserved names" if node.name in RESERVED else "the name of an earlier node"
+            raise CaseError("a name of its own", f"{node.name!r}, {what}", key=key)
+        takes = tuple(node.takes) or (before[-1],)
+        for name in takes:
+            if name not in before:
+                raise CaseError(f"what stands before it: {listed(before)}", repr(name), key=f"{key}.from")
+        if len(takes) != node.layer.arity:
+            raise CaseError(f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from")
+        local = node.layer.parameters()
+        for name, full in node.parameters.items():
+            if name not in local:
+                raise CaseError(f"a parameter of {node.layer.kind!r}: {listed(local)}", repr(name), key=f"{key}.parameters")
+            check_name(full, f"{key}.parameters.{name}")
+        parameters = {name: node.parameters.get(name, f"{node.name}.{name}") for name in local}
+        if len(set(parameters.values())) < len(parameters):
+            raise CaseError("a different parameter for each", listed(parameters.values()), key=f"{key}.parameters")
+        resolved.append(replace(node, takes=takes, parameters=parameters))
+        before.append(node.name)
+    taken = {name for node in resolved for name in node.takes}
+    for node in resolved:
+        if node is not resolved[-1] and node.name not in taken:
+            raise CaseError("an output that a later node takes", "none that does", key=f"nodes.{node.name}")
+        for name in node.parameters.values():
+            if name in before or name in RESERVED:
+                raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
+    if "input" not in taken:
+        raise CaseError("a node that takes 'input'", "none that does", key="nodes")
+    return tuple(resolved)
+
+
+def exact(dtype: str, values: Any, key: str) -> Array:
+    """The values as a read-only array of the dtype, every one finite.
+
+    Raises:
+        CaseError: values that are not numbers, ragged rows, NaN, an infinity, a number too large for the dtype.
+    """
+    try:
+        given = np.asarray(values)
+    except ValueError:
+        raise CaseError("rows of equal length", "a ragged array", key=key) from None
+    if given.dtype.kind not in ("iu" if dtype == "int64" else "iuf"):
+        wanted = "whole numbers" if dtype == "int64" else "numbers"
+        raise CaseError(wanted, f"values of type {given.dtype}", key=key)
+    with np.errstate(over="ignore"):
+        array = given.astype(dtype, order="C")
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise CaseError(f"finite numbers of {dtype}", f"{given[place]} at {list(place)}", key=key)
+    array.setflags(write=False)
+    return array

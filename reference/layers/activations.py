@@ -1,0 +1,135 @@
+"""Functions applied to every element, and softmax, applied to every row. Any shape; softmax over the last axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .base import Array, Layer, Parameters, Shape, zeros_where
+from ..errors import CaseError
+
+
+@dataclass(frozen=True)
+class Relu(Layer):
+    """Rectified linear unit: ``y = max(x, 0)``. Its derivative at exactly 0 is 0.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.ReLU and jax.nn.relu also take 0 as the derivative at 0; home-made versions need
+    not: the gradient of ``maximum(x, 0)`` there is one half in torch and in JAX.
+
+    Source: Nair & Hinton 2010, "Rectified linear units improve restricted Boltzmann machines", section 2.
+
+    >>> import numpy as np
+    >>> Relu().forward(np.array([0.93412086, -0.89987134, 0.07139904, 0.63705336]), {})[0]
+    array([0.93412086, 0.        , 0.07139904, 0.63705336])
+    """
+
+    kind: ClassVar[str] = "relu"
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        y = np.maximum(x, 0)
+        return y, y
+
+    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = maximum(x, 0), and y is 0 just where x <= 0
+        dx = zeros_where(y <= 0, dy)
+        return dx, {}
+
+
+@dataclass(frozen=True)
+class Tanh(Layer):
+    """Hyperbolic tangent: ``y = tanh(x)``, with derivative ``1 - tanh(x)^2``.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.Tanh and jax.numpy.tanh; both keep the output and use it in the backward, as here.
+
+    Source: LeCun, Bottou, Orr & Müller 1998, "Efficient BackProp", section 4.4.
+
+    >>> import numpy as np
+    >>> Tanh().forward(np.array([0.0, 1.0]), {})[0].round(6)
+    array([0.      , 0.761594])
+    """
+
+    kind: ClassVar[str] = "tanh"
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        y = np.tanh(x)
+        return y, y
+
+    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = tanh(x), so dy/dx = 1 - y^2
+        dx = dy * (1 - y * y)
+        return dx, {}
+
+
+@dataclass(frozen=True)
+class Sigmoid(Layer):
+    """Logistic function: ``y = 1 / (1 + exp(-x))``, with derivative ``y (1 - y)``.
+
+    Computed from ``exp(-|x|)``, which cannot overflow.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.Sigmoid, jax.nn.sigmoid.
+
+    Source: Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors", eq. 2.
+
+    >>> import numpy as np
+    >>> Sigmoid().forward(np.array([-1000.0, 0.0, 1000.0]), {})[0]
+    array([0. , 0.5, 1. ])
+    """
+
+    kind: ClassVar[str] = "sigmoid"
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        e = np.exp(-np.abs(x))
+        y = np.where(x >= 0, np.ones_like(e), e) / (1 + e)
+        return y, y
+
+    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = 1 / (1 + exp(-x)), so dy/dx = y (1 - y)
+        dx = dy * (y * (1 - y))
+        return dx, {}
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """Softmax of every row: ``y_i = exp(x_i) / sum_j exp(x_j)`` over the last axis.
+
+    The row's maximum is subtracted first, which changes nothing but the size of the exponentials.
+    Its Jacobian is full, ``dy_i/dx_j = y_i (1{i = j} - y_j)``: the diagonal alone is a common mistake.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.Softmax(dim=-1), jax.nn.softmax(axis=-1).
+
+    Raises:
+        CaseError: an input without an axis to normalise.
+
+    Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", eq. 2.
+
+    >>> import numpy as np
+    >>> Softmax().forward(np.log(np.array([[1.0, 2.0, 5.0]])), {})[0].round(12)
+    array([[0.125, 0.25 , 0.625]])
+    """
+
+    kind: ClassVar[str] = "softmax"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if not shapes[0]:
+            raise CaseError("an input with at least one axis", f"shape {shapes[0]}")
+        return shapes[0]
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        y = e / e.sum(axis=-1, keepdims=True)
+        return y, y
+
+    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = exp(x) / sum exp(x), so dx_j = sum_i dy_i y_i (1{i = j} - y_j)
+        dx = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+        return dx, {}

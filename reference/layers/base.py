@@ -1,0 +1,63 @@
+"""What a layer is: its hyperparameters, its parameters' shapes, a forward and the backward that undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CaseError
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+Parameters: TypeAlias = Mapping[str, Array]
+
+
+class Layer:
+    """One kind of operation of a network, as a frozen dataclass whose fields are its hyperparameters and conventions.
+
+    A field whose type is a ``Literal`` is a convention: its alternatives are the ones in use elsewhere.
+
+    ``forward(*inputs, params) -> (y, saved)``
+        takes one array per input and the layer's parameters by name; ``saved`` is whatever the backward needs.
+        A layer that needs its own output saves the very array it returns.
+    ``backward(dy, saved, params) -> (dx, dparams)``
+        takes the gradient of the loss with respect to ``y`` and returns it with respect to the input (a tuple,
+        one for each, where a layer takes several) and, by name, with respect to each parameter.
+
+    Both are pure: nothing that was passed in is changed.
+    """
+
+    kind: ClassVar[str]
+    """The name of the layer in a case file."""
+
+    arity: ClassVar[int] = 1
+    """How many inputs the layer takes."""
+
+    forward: Callable[..., tuple[Array, Any]]
+    backward: Callable[..., tuple[Any, dict[str, Array]]]
+
+    def parameters(self) -> dict[str, Shape]:
+        """Name and shape of each parameter, in the order in which seeded weights are drawn."""
+        return {}
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Shape of the output for these input shapes.
+
+        Raises:
+            CaseError: the shapes do not fit the layer.
+        """
+        return shapes[0]
+
+
+def require_rank(shape: Shape, rank: int, layout: str) -> None:
+    """Raise CaseError unless an input of this shape has the rank that ``layout`` writes out."""
+    if len(shape) != rank:
+        raise CaseError(f"an input of rank {rank}, {layout}", f"shape {shape}")
+
+
+def zeros_where(mask: Array, value: Array) -> Array:
+    """``value`` where the mask is false, 0 where it is true, whatever stands under the mask (even NaN)."""
+    return np.where(mask, np.zeros_like(value), value)

@@ -1,0 +1,59 @@
+"""What one run computed, in the order in which it was computed: named tensors, and the operations that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .layers import Array
+
+GIVEN = frozenset({"data", "initial"})
+"""Phases of what a run starts from: data, initial weights and initial optimizer slots."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a training step, with the names of the tensors that went in and came out.
+
+    ``name`` is what was done to what, ``0/backward(k.tanh)``; ``kind`` that of the layer, loss or optimizer, or
+    ``sum`` where the parts of a gradient add up because a value or a parameter is used more than once.
+    """
+
+    name: str
+    phase: str
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass
+class Trace:
+    """The tensors of one run by their names ``STEP/PHASE/NAME``, and the operations between them.
+
+    ``tensors`` is what was computed and ``given`` what the run started from, each in order.
+    A subject's trace has tensors alone: names mean the same everywhere, so the operations are the reference's.
+    """
+
+    tensors: dict[str, Array] = field(default_factory=dict)
+    given: dict[str, Array] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+
+    def keep(self, name: str, made: Array) -> Array:
+        """Store a tensor under its name and hand it back: the hook of a plain run."""
+        store = self.given if phase_of(name) in GIVEN else self.tensors
+        store[name] = made
+        return made
+
+    def __getitem__(self, name: str) -> Array:
+        return self.given[name] if phase_of(name) in GIVEN else self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+def phase_of(name: str) -> str:
+    """The phase in a tensor's name: ``gradient`` of ``0/gradient/j.weight``."""
+    return name.split("/", 2)[1]
