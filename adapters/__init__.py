@@ -1,0 +1,53 @@
+"""The frameworks that a case can be run in, one folder each, imported only when one is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from .contract import Adapter, Altered, NotInstalled, Support, Unsupported
+
+
+class Entry(NamedTuple):
+    """Where an adapter is found, and what must be installed for it."""
+
+    module: str
+    factory: str
+    requires: tuple[str, ...]
+    extra: str
+
+
+ADAPTERS: dict[str, Entry] = {
+    "torch": Entry(".torch.adapter", "Torch", ("torch",), "torch"),
+    "torch.compile": Entry(".torch.adapter", "TorchCompile", ("torch",), "torch"),
+    "jax": Entry(".jax.adapter", "Jax", ("jax", "optax"), "jax"),
+    "jax.eager": Entry(".jax.adapter", "JaxEager", ("jax", "optax"), "jax"),
+}
+"""Every adapter by its name. Nothing is imported to read this table."""
+
+
+def missing(name: str) -> tuple[str, ...]:
+    """The packages that an adapter needs and that are not installed; nothing is imported."""
+    return tuple(package for package in ADAPTERS[name].requires if find_spec(package) is None)
+
+
+def load_adapter(name: str) -> Adapter:
+    """The adapter of this name, its framework imported.
+
+    Raises:
+        KeyError: no adapter has the name.
+        NotInstalled: its framework is not installed, or cannot be imported.
+    """
+    entry = ADAPTERS[name]
+    if lacking := missing(name):
+        raise NotInstalled(f"{' and '.join(lacking)} not installed: pip install 'crosscheck[{entry.extra}]'")
+    try:
+        adapter = getattr(import_module(entry.module, __name__), entry.factory)()
+    except ImportError as error:
+        raise NotInstalled(f"{name} cannot be imported: {error}") from error
+    assert isinstance(adapter, Adapter)
+    return adapter
+
+
+__all__ = ["ADAPTERS", "Adapter", "Altered", "NotInstalled", "Support", "Unsupported", "load_adapter", "missing"]

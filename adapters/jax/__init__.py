@@ -1,0 +1,1 @@
+"""JAX: jax.numpy and jax.nn, jax.value_and_grad, optax optimizers."""

@@ -1,0 +1,1 @@
+"""PyTorch: torch.nn layers, torch's automatic differentiation, torch.optim optimizers."""

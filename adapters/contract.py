@@ -1,0 +1,161 @@
+"""What an adapter is: it runs a case in one framework, with the framework's own parts, and hands back a trace.
+
+The framework is the thing under test. An adapter therefore builds the case from the framework's own layers, losses
+and optimizers and lets its automatic differentiation do the backward: no backward or update formula is written in
+an adapter. Each kind is *native* (the framework's own operation) or *composed* (the forward formula in the
+framework's primitives, as its users write it, where it has no such operation).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from ..reference import Case, Node, Trace
+from ..reference.layers import Array, Shape
+
+ROUNDINGS = 64
+"""By how many units of rounding of a gradient's largest element two compilations of it may differ."""
+
+Support: TypeAlias = Literal["native", "composed"]
+T = TypeVar("T")
+
+
+class NotInstalled(Exception):
+    """The framework of an adapter cannot be imported here; the message says how to install it."""
+
+
+class Unsupported(Exception):
+    """The framework cannot run this case as it is meant; the message says why."""
+
+
+class Altered(Exception):
+    """The framework did not compute with what it was given: weights that do not read back, or changed gradients."""
+
+
+class Adapter(ABC):
+    """One way of running a case in one framework: a subject of its own in every report.
+
+    An adapter is made only when its framework can be imported, and holds no state between runs.
+    """
+
+    name: ClassVar[str]
+    """The subject's name, ``torch.compile``."""
+
+    dtypes: ClassVar[frozenset[str]]
+    """The dtypes that the framework computes in."""
+
+    kinds: Mapping[str, Support]
+    """Every layer, loss and optimizer that the framework can express, native or composed."""
+
+    @abstractmethod
+    def environment(self, device: str) -> dict[str, Any]:
+        """Versions and settings that may change a result, among them ``version`` and ``device``."""
+
+    @abstractmethod
+    def devices(self) -> tuple[str, ...]:
+        """The devices that the framework can use here, ``cpu`` and perhaps ``cuda``."""
+
+    @abstractmethod
+    def run(self, case: Case, device: str) -> Trace:
+        """Run the case, which is supported on the device, and return every tensor under its name.
+
+        The process is left as it was found: seeds, threads, default dtype and precision.
+
+        Raises:
+            Altered: the framework's weights or gradients are not those of the case.
+        """
+
+    def limits(self, case: Case, device: str) -> str:
+        """Why this adapter cannot run the case as it is meant, beyond kinds, dtype and device; empty if it can."""
+        return ""
+
+    def record(self, case: Case, device: str = "cpu") -> Trace:
+        """Run the case if the framework can express it.
+
+        Raises:
+            Unsupported: it cannot, with the reason.
+            Altered: see ``run``.
+        """
+        if reason := self.unsupported(case, device):
+            raise Unsupported(reason)
+        return self.run(case, device)
+
+    def unsupported(self, case: Case, device: str = "cpu") -> str:
+        """Why the framework cannot run the case; empty if it can."""
+        if case.dtype not in self.dtypes:
+            return f"{self.name} does not compute in {case.dtype}"
+        if device not in self.devices():
+            return f"{self.name} has no device {device!r} here; it has {', '.join(self.devices())}"
+        for kind in (*(node.layer.kind for node in case.nodes), case.loss.kind, case.optimizer.kind):
+            if kind not in self.kinds:
+                return f"{self.name} has no {kind!r}"
+        return self.limits(case, device)
+
+
+def perturbations(case: Case, inputs: Shape) -> dict[str, Shape]:
+    """``PHASE/NAME`` and shape of every gradient that a framework is asked for by a perturbation.
+
+    A tensor of zeros is added to the input, to every node's output and, where a value or a parameter is used more
+    than once, to each use. The derivative of the loss with respect to those zeros is the gradient wanted.
+    Automatic differentiation offers this everywhere, compiled or not, and the sums change no value.
+    """
+    shapes = case.shapes(inputs)
+    wanted = {case.gradient(name): shape for name, shape in shapes.items()}
+    for name, shape in {**shapes, **case.parameters}.items():
+        if len(case.uses[name]) > 1:
+            wanted |= {case.gradient(name, label): shape for label in case.uses[name]}
+    return wanted
+
+
+def forward(
+    case: Case,
+    x: T,
+    parameters: Mapping[str, T],
+    zeros: Mapping[str, T],
+    apply: Callable[[Node, list[T], dict[str, T]], T],
+) -> tuple[dict[str, T], T]:
+    """Walk the graph in a framework: the output of every node, and what the loss takes.
+
+    ``apply(node, inputs, params)`` computes one node. ``zeros`` are the perturbations by name; with none, the walk is
+    the network as anyone would write it.
+    """
+
+    def use(value: T, name: str, label: str = "") -> T:
+        path = case.gradient(name, label)
+        return value + zeros[path] if path in zeros else value  # type: ignore[operator, no-any-return]
+
+    def shared(value: T, name: str, label: str) -> T:
+        return use(value, name, label) if len(case.uses[name]) > 1 else value
+
+    values = {"input": use(x, "input")}
+    for node in case.nodes:
+        inputs = [shared(values[name], name, label) for name, label in zip(node.takes, node.labels, strict=True)]
+        params = {local: shared(parameters[name], name, node.name) for local, name in node.parameters.items()}
+        values[node.name] = use(apply(node, inputs, params), node.name)
+    last = case.nodes[-1].name
+    prediction = shared(values[last], last, "loss")
+    del values["input"]
+    return values, prediction
+
+
+def require_read_back(case: Case, read: Callable[[str], Array], subject: str) -> None:
+    """Raise Altered unless every weight reads back from the framework bit for bit as the case has it."""
+    for name, weight in case.weights.items():
+        found = read(name)
+        if found.dtype != weight.dtype or found.shape != weight.shape or found.tobytes() != weight.tobytes():
+            raise Altered(f"{subject}: weight {name!r} does not read back as it was given")
+
+
+def require_unperturbed(name: str, plain: Array, perturbed: Array, subject: str) -> None:
+    """Raise Altered unless a run without perturbations has the same gradient of a parameter.
+
+    The same but for rounding: a compiler fuses the two programs differently.
+    """
+    allowed = ROUNDINGS * np.finfo(plain.dtype).eps * np.max(np.abs(plain), initial=0)
+    same = np.array_equal(plain, perturbed, equal_nan=True) or np.all(np.abs(plain - perturbed) <= allowed)
+    if not same:
+        raise Altered(f"{subject}: the perturbations change the gradient of {name!r}")

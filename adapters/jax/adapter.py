@@ -1,0 +1,168 @@
+"""A case in JAX, jitted and eager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ...reference import Case, Node, Trace
+from ...reference.layers import Array
+from .. import contract
+from .parts import KINDS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor
+
+Tensors: TypeAlias = dict[str, Tensor]
+
+
+class Made(NamedTuple):
+    """What one training step makes."""
+
+    values: Tensors
+    loss: Tensor
+    gradients: Tensors
+    perturbations: Tensors
+    weights: Tensors
+    state: Any
+
+
+class Program:
+    """The training step of a case as pure functions of its weights, optimizer state and data."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.optimizer = OPTIMIZERS[case.optimizer.kind].build(case.optimizer, schedule(case))
+
+    def loss(self, weights: Tensors, zeros: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensors]:
+        """The loss and the output of every node, with the perturbations added."""
+        values, prediction = contract.forward(self.case, x, weights, zeros, self.apply_node)
+        return LOSSES[self.case.loss.kind][1](self.case.loss, prediction, target), values
+
+    def apply_node(self, node: Node, inputs: list[Tensor], params: Tensors) -> Tensor:
+        return LAYERS[node.layer.kind][1](node.layer, *inputs, params)
+
+    def trained(self, tensors: Tensors) -> Tensors:
+        return {name: tensors[name] for name in self.case.trained}
+
+    def start(self, weights: Tensors) -> Any:
+        return self.optimizer.init(self.trained(weights))
+
+    def step(self, weights: Tensors, state: Any, zeros: Tensors, x: Tensor, target: Tensor) -> Made:
+        """One training step, as optax's users write it."""
+        differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
+        (loss, values), (gradients, perturbations) = differentiate(weights, zeros, x, target)
+        before = self.trained(weights)
+        updates, state = self.optimizer.update(self.trained(gradients), state, before)
+        weights = {**weights, **optax.apply_updates(before, updates)}
+        return Made(values, loss, gradients, perturbations, weights, state)
+
+    def unperturbed(self, weights: Tensors, x: Tensor, target: Tensor) -> Tensors:
+        """The gradients of the weights in a run without perturbations."""
+        gradients: Tensors = jax.grad(lambda weights: self.loss(weights, {}, x, target)[0])(weights)
+        return gradients
+
+
+def schedule(case: Case) -> Rate:
+    """The learning rate as optax takes it: a number, or a function of the number of updates before."""
+    rates = case.learning_rates
+    return rates[0] if len(set(rates)) == 1 else lambda count: jnp.asarray(rates)[count]
+
+
+class Jax(contract.Adapter):
+    """JAX with the whole training step jitted as one function."""
+
+    name: ClassVar[str] = "jax"
+    dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float32", "float64"})
+    kinds = KINDS
+
+    def devices(self) -> tuple[str, ...]:
+        platforms = {device.platform for device in jax.devices()}
+        return ("cpu", "cuda") if "gpu" in platforms else ("cpu",)
+
+    def environment(self, device: str) -> dict[str, Any]:
+        return {
+            "version": jax.__version__,
+            "optax": optax.__version__,
+            "device": jax_device(device).device_kind if device == "cuda" else "cpu",
+            "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+        }
+
+    def limits(self, case: Case, device: str) -> str:
+        return OPTIMIZERS[case.optimizer.kind].limits(case.optimizer)
+
+    def run(self, case: Case, device: str) -> Trace:
+        # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.
+        with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax_device(device)):
+            return self.train(case)
+
+    def train(self, case: Case) -> Trace:
+        """The training loop, every tensor of it kept."""
+        program = Program(case)
+        step_function, unperturbed = self.compiled(program.step), self.compiled(program.unperturbed)
+        weights: Tensors = {name: jnp.asarray(case.weights[name]) for name in case.parameters}
+        contract.require_read_back(case, lambda name: np.asarray(weights[name]), self.name)
+        state = program.start(weights)
+        trace = Trace()
+        for step in range(case.steps):
+            batch = case.batch(step)
+            x, target = jnp.asarray(batch.inputs), jnp.asarray(batch.targets)
+            shapes = contract.perturbations(case, batch.inputs.shape)
+            zeros = {path: jnp.zeros(shape, dtype=x.dtype) for path, shape in shapes.items()}
+            made = step_function(weights, state, zeros, x, target)
+            if step == 0:
+                for name, gradient in unperturbed(weights, x, target).items():
+                    contract.require_unperturbed(
+                        name, np.asarray(gradient), np.asarray(made.gradients[name]), self.name
+                    )
+            weights, state = made.weights, made.state
+            for path, tensor in self.named(case, made).items():
+                trace.keep(f"{step}/{path}", np.array(tensor))
+        return trace
+
+    def named(self, case: Case, made: Made) -> Mapping[str, Array]:
+        """What a step made, by ``PHASE/NAME``."""
+        slots = OPTIMIZERS[case.optimizer.kind].slots
+        named: dict[str, Any] = {f"forward/{name}": value for name, value in made.values.items()}
+        named["forward/loss"] = made.loss
+        named |= made.perturbations
+        named |= {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
+        for slot, (kind, field) in slots.items():
+            for inner in states(made.state, kind):
+                held = getattr(inner, field)
+                for name in case.trained:
+                    value = held[name] if isinstance(held, dict) else held
+                    named[f"state/{name}.{slot}"] = np.asarray(value).astype(case.dtype)
+        named |= {f"update/{name}": made.weights[name] for name in case.trained}
+        return named
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as this subject runs it."""
+        return jax.jit(function)
+
+
+class JaxEager(Jax):
+    """JAX as it runs by itself: operation by operation."""
+
+    name: ClassVar[str] = "jax.eager"
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function
+
+
+def states(state: Any, kind: type[Any]) -> list[Any]:
+    """The states of one kind in optax's nested state."""
+    leaves = jax.tree.leaves(state, is_leaf=partial(is_of, kind))
+    return [leaf for leaf in leaves if is_of(kind, leaf)]
+
+
+def is_of(kind: type[Any], value: object) -> bool:
+    return isinstance(value, kind)
+
+
+def jax_device(device: str) -> Any:
+    """The first device of JAX under our name for it."""
+    return jax.devices("gpu" if device == "cuda" else device)[0]

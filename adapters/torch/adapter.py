@@ -1,0 +1,190 @@
+"""A case in PyTorch, eager and compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...reference import Case, Node, Trace
+from ...reference.layers import Array, Shape
+from .. import contract
+from .parts import KINDS, LAYERS, OPTIMIZERS, build_layer, build_loss
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
+
+Forward: TypeAlias = Callable[..., tuple[dict[str, torch.Tensor], torch.Tensor]]
+
+
+class Network(nn.Module):
+    """The graph of a case as a module of torch.nn modules; a parameter that two nodes share is one Parameter."""
+
+    def __init__(self, case: Case, device: str) -> None:
+        super().__init__()
+        self.case = case
+        # Names of nodes may hold dots, which torch refuses in the names of modules.
+        self.layers = nn.ModuleList(
+            build_layer(node.layer, dtype=DTYPES[case.dtype], device=device) for node in case.nodes
+        )
+        self.index = {node.name: place for place, node in enumerate(case.nodes)}
+        self.loss = build_loss(case.loss)
+        self.shared: dict[str, nn.Parameter] = {}
+        self.transposed: set[str] = set()
+        for node, module in zip(case.nodes, self.layers, strict=True):
+            for local, name in node.parameters.items():
+                setattr(module, local, self.shared.setdefault(name, getattr(module, local)))
+                if local in LAYERS[node.layer.kind].transposed:
+                    self.transposed.add(name)
+        with torch.no_grad():
+            for name, parameter in self.shared.items():
+                weight = torch.from_numpy(case.weights[name].copy())
+                parameter.copy_(weight.T if name in self.transposed else weight)
+
+    def forward(
+        self, x: torch.Tensor, target: torch.Tensor, zeros: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """The output of every node and the loss, with the perturbations added."""
+        values, prediction = contract.forward(self.case, x, self.shared, zeros, self.apply_node)
+        return values, self.loss(prediction, target)
+
+    def apply_node(
+        self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        module = self.layers[self.index[node.name]]
+        perturbed = {local: value for local, value in params.items() if value is not getattr(module, local)}
+        if perturbed:
+            return torch.func.functional_call(module, perturbed, tuple(inputs))  # type: ignore[no-any-return]
+        return module(*inputs)  # type: ignore[no-any-return]
+
+    def as_case(self, name: str, tensor: torch.Tensor) -> Array:
+        """A tensor that belongs to a parameter, in the layout of the case."""
+        return to_numpy(tensor.T if name in self.transposed and tensor.ndim == 2 else tensor)
+
+
+class Torch(contract.Adapter):
+    """PyTorch as it runs by itself: operation by operation."""
+
+    name: ClassVar[str] = "torch"
+    dtypes: ClassVar[frozenset[str]] = frozenset(DTYPES)
+    kinds = KINDS
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+    def environment(self, device: str) -> dict[str, Any]:
+        on_gpu = device == "cuda"
+        return {
+            "version": torch.__version__,
+            "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+            "threads": torch.get_num_threads(),
+            **({"tf32": torch.backends.cuda.matmul.allow_tf32} if on_gpu else {}),
+        }
+
+    def run(self, case: Case, device: str) -> Trace:
+        with torch.inference_mode(False), torch.enable_grad(), self.settings():
+            return self.train(case, device)
+
+    def train(self, case: Case, device: str) -> Trace:
+        """The ordinary training loop of PyTorch, every tensor of it kept."""
+        network = Network(case, device)
+        contract.require_read_back(case, lambda name: network.as_case(name, network.shared[name]), self.name)
+        part = OPTIMIZERS[case.optimizer.kind]
+        optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
+        forward = self.forward(network)
+        trace = Trace()
+        for step, rate in enumerate(case.learning_rates):
+            batch = case.batch(step)
+            x = torch.from_numpy(batch.inputs.copy()).to(device)
+            target = torch.from_numpy(batch.targets.copy()).to(device)
+            zeros = {
+                path: torch.zeros(shape, dtype=DTYPES[case.dtype], device=device, requires_grad=True)
+                for path, shape in contract.perturbations(case, batch.inputs.shape).items()
+            }
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            network.zero_grad()
+            values, loss = forward(x, target, zeros)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if step == 0:
+                self.require_unperturbed(network, forward, x, target)
+            optimizer.step()
+
+            def keep(path: str, array: Array, step: int = step) -> None:
+                trace.keep(f"{step}/{path}", array)
+
+            for name, value in values.items():
+                keep(f"forward/{name}", to_numpy(value))
+            keep("forward/loss", to_numpy(loss))
+            for path, zero in zeros.items():
+                name = path.partition("/")[2].partition("->")[0]
+                keep(path, network.as_case(name, gradient_of(zero)))
+            for name, parameter in network.shared.items():
+                keep(f"gradient/{name}", network.as_case(name, gradient_of(parameter)))
+            for name in case.trained:
+                parameter = network.shared[name]
+                for slot, key in part.slots.items():
+                    held = optimizer.state[parameter].get(key)
+                    if held is not None:
+                        keep(f"state/{name}.{slot}", network.as_case(name, held.to(parameter.dtype)))
+                keep(f"update/{name}", network.as_case(name, parameter))
+        return trace
+
+    def forward(self, network: Network) -> Forward:
+        """What computes the outputs and the loss."""
+        return network
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Settings of the process that a run needs, undone at its end."""
+        yield
+
+    def require_unperturbed(
+        self, network: Network, forward: Forward, x: torch.Tensor, target: torch.Tensor
+    ) -> None:
+        """Raise Altered unless a run without perturbations has the same gradients."""
+        _, loss = forward(x, target, {})
+        plain = torch.autograd.grad(loss, list(network.shared.values()))
+        for (name, parameter), gradient in zip(network.shared.items(), plain, strict=True):
+            contract.require_unperturbed(name, to_numpy(gradient), to_numpy(gradient_of(parameter)), self.name)
+
+
+class TorchCompile(Torch):
+    """PyTorch compiled as one graph: ``torch.compile(module, fullgraph=True)``."""
+
+    name: ClassVar[str] = "torch.compile"
+
+    def limits(self, case: Case, device: str) -> str:
+        compiler = os.environ.get("CXX")
+        found = any(map(shutil.which, [compiler] if compiler else ["g++", "clang++"]))
+        return "" if found else "torch.compile needs a C++ compiler (g++ or clang++, or the one that CXX names)"
+
+    def forward(self, network: Network) -> Forward:
+        return torch.compile(network, fullgraph=True)
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        # Every case compiles the code of Network.forward anew; the limit is meant for one model that keeps changing.
+        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000)
+        with warnings.catch_warnings(), limits:
+            # torch's compiler imports parts of torch that torch has deprecated.
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+            yield
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """A tensor's values, copied, in C order."""
+    return np.array(tensor.detach().cpu().numpy(), order="C")
+
+
+def gradient_of(leaf: torch.Tensor) -> torch.Tensor:
+    """The gradient that has accumulated in a leaf."""
+    if leaf.grad is None:
+        raise contract.Altered("torch returned no gradient for a tensor that the loss depends on")
+    return leaf.grad
