@@ -69,7 +69,11 @@ class Adapter(ABC):
             Altered: the framework's weights or gradients are not those of the case.
         """
 
-    def limits(self, case: Case, device: str) -> str:
+    def problem(self) -> str:
+        """Why this adapter cannot run anything here, though its framework is installed; empty if it can."""
+        return ""
+
+    def limits(self, case: Case) -> str:
         """Why this adapter cannot run the case as it is meant, beyond kinds, dtype and device; empty if it can."""
         return ""
 
@@ -82,10 +86,14 @@ class Adapter(ABC):
         """
         if reason := self.unsupported(case, device):
             raise Unsupported(reason)
-        return self.run(case, device)
+        trace = self.run(case, device)
+        trace.source, trace.case, trace.environment = self.name, case, self.environment(device)
+        return trace
 
     def unsupported(self, case: Case, device: str = "cpu") -> str:
         """Why the framework cannot run the case; empty if it can."""
+        if problem := self.problem():
+            return problem
         if case.dtype not in self.dtypes:
             return f"{self.name} does not compute in {case.dtype}"
         if device not in self.devices():
@@ -93,7 +101,7 @@ class Adapter(ABC):
         for kind in (*(node.layer.kind for node in case.nodes), case.loss.kind, case.optimizer.kind):
             if kind not in self.kinds:
                 return f"{self.name} has no {kind!r}"
-        return self.limits(case, device)
+        return self.limits(case)
 
 
 def perturbations(case: Case, inputs: Shape) -> dict[str, Shape]:
@@ -126,7 +134,7 @@ def forward(
 
     def use(value: T, name: str, label: str = "") -> T:
         path = case.gradient(name, label)
-        return value + zeros[path] if path in zeros else value  # type: ignore[operator, no-any-return]
+        return value + zeros[path] if path in zeros else value  # type: ignore[operator]
 
     def shared(value: T, name: str, label: str) -> T:
         return use(value, name, label) if len(case.uses[name]) > 1 else value

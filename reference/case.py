@@ -209,7 +209,9 @@ class Case:
                 if name not in self.weights:
                     raise CaseError(f"an array of shape {shape}", "nothing", key=key)
                 if self.weights[name].shape != shape:
-                    raise CaseError(f"shape {shape}, for node {node.name!r}", f"shape {self.weights[name].shape}", key=key)
+                    raise CaseError(
+                        f"shape {shape}, for node {node.name!r}", f"shape {self.weights[name].shape}", key=key
+                    )
 
     def _check_batch(self, batch: Batch, key: str) -> None:
         if batch.inputs.ndim < 1 or len(batch.inputs) < 1:
@@ -224,7 +226,9 @@ class Case:
 def check_name(name: str, key: str) -> None:
     """Raise CaseError unless the name can stand in a tensor's name and in a file's."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise CaseError("a name of letters, digits, '_', '-' and '.', not beginning with '.' or '-'", repr(name), key=key)
+        raise CaseError(
+            "a name of letters, digits, '_', '-' and '.', not beginning with '.' or '-'", repr(name), key=key
+        )
 
 
 def require_known(name: str, known: object, key: str, what: str) -> None:
@@ -254,11 +258,15 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
             if name not in before:
                 raise CaseError(f"what stands before it: {listed(before)}", repr(name), key=f"{key}.from")
         if len(takes) != node.layer.arity:
-            raise CaseError(f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from")
+            raise CaseError(
+                f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from"
+            )
         local = node.layer.parameters()
         for name, full in node.parameters.items():
             if name not in local:
-                raise CaseError(f"a parameter of {node.layer.kind!r}: {listed(local)}", repr(name), key=f"{key}.parameters")
+                raise CaseError(
+                    f"a parameter of {node.layer.kind!r}: {listed(local)}", repr(name), key=f"{key}.parameters"
+                )
             check_name(full, f"{key}.parameters.{name}")
         parameters = {name: node.parameters.get(name, f"{node.name}.{name}") for name in local}
         if len(set(parameters.values())) < len(parameters):

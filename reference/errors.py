@@ -23,9 +23,7 @@ class CaseError(ValueError):
 
     def within(self, key: str) -> CaseError:
         """The same error, seen from the table that holds ``key``."""
-        return CaseError(
-            self.expected, self.received, key=f"{key}.{self.key}" if self.key else key, file=self.file
-        )
+        return CaseError(self.expected, self.received, key=f"{key}.{self.key}" if self.key else key, file=self.file)
 
     def in_file(self, file: str) -> CaseError:
         """The same error, with the file that the case came from."""

@@ -165,7 +165,7 @@ class SoftmaxCrossEntropy(Loss):
     def backward(self, saved: tuple[Array, Array]) -> Array:
         log_p, wanted = saved
         # forward was: loss = -sum(wanted * log_softmax(z)) / divisor, and d log_p_i / dz_j = 1{i = j} - p_j
-        dz = np.exp(log_p) * wanted.sum(axis=-1, keepdims=True) - wanted
+        dz: Array = np.exp(log_p) * wanted.sum(axis=-1, keepdims=True) - wanted
         return dz / row_divisor(self.reduction, log_p)
 
 
@@ -212,7 +212,7 @@ class MeanSquaredError(Loss):
 
 def row_divisor(reduction: str, rows: Array) -> int:
     """By what a loss over the rows of an array (..., N, C) is divided."""
-    outputs = rows.shape[-1]
+    outputs: int = rows.shape[-1]
     return {"sum": 1, "mean": rows.size // outputs, "mean_over_outputs": rows.size}[reduction]
 
 

@@ -11,6 +11,8 @@ from functools import reduce
 from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from .case import Case
 from .layers import Array
 from .trace import Operation, Trace
@@ -37,8 +39,10 @@ def run(case: Case) -> Trace:
     >>> print(trace["0/forward/o.softmax"].round(8))
     [[0.29228018 0.03001013 0.67770969]]
     """
-    trace = Trace()
-    trace.operations = train(case, trace.keep)
+    trace = Trace(case=case, environment={"version": np.__version__, "device": "cpu"})
+    # An overflow or a NaN is a result like any other: it is in the trace, and no warning.
+    with np.errstate(all="ignore"):
+        trace.operations = train(case, trace.keep)
     return trace
 
 

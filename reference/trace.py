@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from .case import Case
 from .layers import Array
 
 GIVEN = frozenset({"data", "initial"})
@@ -34,6 +36,12 @@ class Trace:
     A subject's trace has tensors alone: names mean the same everywhere, so the operations are the reference's.
     """
 
+    source: str = "reference"
+    """Who computed it: the reference, or the name of a subject."""
+    case: Case | None = None
+    """The case that was run, where it is known."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """Versions, device and settings that may change a result."""
     tensors: dict[str, Array] = field(default_factory=dict)
     given: dict[str, Array] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)

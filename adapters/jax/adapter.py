@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import jax
@@ -17,6 +18,9 @@ from .. import contract
 from .parts import KINDS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor
 
 Tensors: TypeAlias = dict[str, Tensor]
+
+# JAX gave this context its public name in version 0.8; before, it was experimental.
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
 
 
 class Made(NamedTuple):
@@ -88,15 +92,15 @@ class Jax(contract.Adapter):
             "version": jax.__version__,
             "optax": optax.__version__,
             "device": jax_device(device).device_kind if device == "cuda" else "cpu",
-            "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+            "matmul_precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
         }
 
-    def limits(self, case: Case, device: str) -> str:
+    def limits(self, case: Case) -> str:
         return OPTIMIZERS[case.optimizer.kind].limits(case.optimizer)
 
     def run(self, case: Case, device: str) -> Trace:
         # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.
-        with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax_device(device)):
+        with enable_x64(case.dtype == "float64"), jax.default_device(jax_device(device)):
             return self.train(case)
 
     def train(self, case: Case) -> Trace:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ...reference import Case, Node, Trace
-from ...reference.layers import Array, Shape
+from ...reference.layers import Array
 from .. import contract
 from .parts import KINDS, LAYERS, OPTIMIZERS, build_layer, build_loss
 
@@ -54,9 +54,7 @@ class Network(nn.Module):
         values, prediction = contract.forward(self.case, x, self.shared, zeros, self.apply_node)
         return values, self.loss(prediction, target)
 
-    def apply_node(
-        self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]
-    ) -> torch.Tensor:
+    def apply_node(self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]) -> torch.Tensor:
         module = self.layers[self.index[node.name]]
         perturbed = {local: value for local, value in params.items() if value is not getattr(module, local)}
         if perturbed:
@@ -145,9 +143,7 @@ class Torch(contract.Adapter):
         """Settings of the process that a run needs, undone at its end."""
         yield
 
-    def require_unperturbed(
-        self, network: Network, forward: Forward, x: torch.Tensor, target: torch.Tensor
-    ) -> None:
+    def require_unperturbed(self, network: Network, forward: Forward, x: torch.Tensor, target: torch.Tensor) -> None:
         """Raise Altered unless a run without perturbations has the same gradients."""
         _, loss = forward(x, target, {})
         plain = torch.autograd.grad(loss, list(network.shared.values()))
@@ -160,7 +156,7 @@ class TorchCompile(Torch):
 
     name: ClassVar[str] = "torch.compile"
 
-    def limits(self, case: Case, device: str) -> str:
+    def problem(self) -> str:
         compiler = os.environ.get("CXX")
         found = any(map(shutil.which, [compiler] if compiler else ["g++", "clang++"]))
         return "" if found else "torch.compile needs a C++ compiler (g++ or clang++, or the one that CXX names)"

@@ -36,7 +36,8 @@ class LayerPart:
 
 def dense(layer: Any, **like: Any) -> nn.Module:
     """A Linear whose weights are left uninitialised: no random number is drawn from the user's generator."""
-    return nn.utils.skip_init(nn.Linear, layer.inputs, layer.outputs, **like)
+    module: nn.Module = nn.utils.skip_init(nn.Linear, layer.inputs, layer.outputs, **like)  # type: ignore[no-untyped-call]
+    return module
 
 
 LAYERS: dict[str, LayerPart] = {
@@ -130,9 +131,7 @@ def adam(parameters: Iterable[nn.Parameter], optimizer: optimizers.Adam) -> torc
 
 OPTIMIZERS: dict[str, OptimizerPart] = {
     "sgd": OptimizerPart("native", sgd, {"velocity": "momentum_buffer"}),
-    "adam": OptimizerPart(
-        "native", adam, {"step": "step", "first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
-    ),
+    "adam": OptimizerPart("native", adam, {"step": "step", "first_moment": "exp_avg", "second_moment": "exp_avg_sq"}),
 }
 
 KINDS: dict[str, Support] = {

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from .base import Array, Layer, Parameters, Shape, zeros_where
 from ..errors import CaseError
+from .base import Array, Layer, Parameters, Shape, zeros_where
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class Dense(Layer):
     Source: Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors", eq. 1.
 
     >>> import numpy as np
-    >>> x, weight, bias = np.array([[1.0, 2.0]]), np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]]), np.array([0.5, 0.0, 0.0])
-    >>> Dense(2, 3).forward(x, {"weight": weight, "bias": bias})[0]
+    >>> weight, bias = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]]), np.array([0.5, 0.0, 0.0])
+    >>> Dense(2, 3).forward(np.array([[1.0, 2.0]]), {"weight": weight, "bias": bias})[0]
     array([[1.5, 2. , 4. ]])
     """
 
@@ -46,9 +46,7 @@ class Dense(Layer):
         (x,) = shapes
         require_rank(x, 2, "(N, I)")
         if x[1] != self.inputs:
-            raise CaseError(
-                f"{x[1]}, the width of what the node takes", str(self.inputs), key="inputs"
-            )
+            raise CaseError(f"{x[1]}, the width of what the node takes", str(self.inputs), key="inputs")
         return x[0], self.outputs
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:

@@ -1,0 +1,90 @@
+"""The Python face: load a case, check it, record a run, compare two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .adapters import load_adapter
+from .cases import load_case, save_case
+from .comparison import agreement
+from .comparison.check import check as check_case
+from .comparison.compare import compare as compare_traces
+from .comparison.tolerance import Tolerance
+from .reference import Case, Trace, run
+
+
+@dataclass(frozen=True)
+class Agreement(agreement.Agreement):
+    """An agreement that shows and writes itself."""
+
+    def table(self, top: int | None = None) -> str:
+        """The agreement as text, with the ``top`` worst tensors of each subject, or all of them."""
+        from .rendering.terminal import to_text
+
+        return to_text(self, top)
+
+    def write(self, folder: str | Path) -> Path:
+        """Write ``agreement.json``, ``agreement.md`` and the tensors that failed into a folder."""
+        from .rendering.folder import write
+
+        return write(self, Path(folder))
+
+
+def check(
+    case: Case | str | Path,
+    against: Iterable[str] | None = None,
+    *,
+    device: str = "cpu",
+    only: Iterable[str] = (),
+    tolerance: Tolerance | None = None,
+) -> Agreement:
+    """Compute a case by hand and in frameworks, from identical weights, and compare every tensor of every step.
+
+    ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
+    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``.
+
+    Raises:
+        CaseError: a case that cannot be run as it is written.
+        KeyError: no adapter of a name.
+        NotInstalled: a framework that was asked for is not installed.
+
+    >>> import crosscheck as cc
+    >>> agreement = cc.check("article", against=["torch", "jax"])
+    >>> agreement.ok
+    True
+    >>> agreement.raise_if_failed()
+    """
+    loaded = case if isinstance(case, Case) else load_case(case)
+    found = check_case(loaded, against, device=device, only=only, tolerance=tolerance)
+    return Agreement(**vars(found))
+
+
+def record(case: Case | str | Path, subject: str = "reference", *, device: str = "cpu") -> Trace:
+    """Run a case once, in the reference or in the framework of an adapter, and return everything that it computed.
+
+    Raises:
+        CaseError: a case that cannot be run as it is written.
+        KeyError: no adapter of the name.
+        NotInstalled: the framework is not installed.
+        Unsupported: the framework cannot express the case.
+    """
+    loaded = case if isinstance(case, Case) else load_case(case)
+    return run(loaded) if subject == "reference" else load_adapter(subject).record(loaded, device)
+
+
+def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
+    """Hold one trace against another, which counts as the reference.
+
+    Raises:
+        ValueError: traces of different cases.
+
+    >>> import crosscheck as cc
+    >>> cc.compare(cc.record("article"), cc.record("article", "torch")).ok
+    True
+    """
+    return Agreement(**vars(compare_traces(reference, subject, tolerance=tolerance)))
+
+
+__all__ = ["Agreement", "check", "compare", "load_case", "record", "save_case"]

@@ -1,0 +1,178 @@
+"""An agreement: the verdict on every tensor of every subject, with its figures. Every report is a view of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ..reference.layers import Array
+
+Verdict: TypeAlias = Literal[
+    "agree", "disagree", "kink", "not given", "unsupported", "crashed", "timed out", "not compared"
+]
+Check: TypeAlias = Literal["present", "expected", "dtype", "shape", "nan", "infinity", "values"]
+"""What a tensor failed: to be there, to be among the case's, or the comparison of this property."""
+
+SEVERITY: tuple[Verdict, ...] = ("crashed", "timed out", "disagree", "not given", "not compared", "kink", "agree")
+"""Verdicts from the worst: a subject's is the worst of its tensors'."""
+
+
+@dataclass(frozen=True)
+class TensorAgreement:
+    """One tensor of a subject against the reference's. It starts as ``not compared``; only a comparison changes that.
+
+    Figures are over the elements that are finite on both sides: ``max_abs`` in the tensor's own unit, ``max_rel``
+    relative to the reference, ``max_ulp`` in representable numbers, ``sigmas`` in expected rounding errors;
+    ``tolerance`` and ``would_pass`` (the tolerance that would have passed) at ``worst_index``, the element with the
+    most sigmas, whose two values are ``reference`` and ``subject``. ``nan`` and ``inf`` count (reference, subject).
+    """
+
+    name: str
+    phase: str
+    operation: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    verdict: Verdict = "not compared"
+    failed: Check | None = None
+    """The first check that the tensor did not pass, in the order in which they are made."""
+    received: str = ""
+    """What the subject gave instead, where it is not a matter of values."""
+    end_to_end: Verdict = "not compared"
+    local: Verdict = "not compared"
+    native: bool | None = None
+    max_abs: float | None = None
+    max_rel: float | None = None
+    max_ulp: float | None = None
+    sigmas: float | None = None
+    tolerance: float | None = None
+    would_pass: float | None = None
+    worst_index: tuple[int, ...] | None = None
+    reference: float | None = None
+    subject: float | None = None
+    truth_distance: float | None = None
+    mismatched: int | None = None
+    elements: int | None = None
+    nan: tuple[int, int] | None = None
+    inf: tuple[int, int] | None = None
+
+    @property
+    def badness(self) -> tuple[int, float]:
+        """A key that sorts the worst tensor first."""
+        return SEVERITY.index(self.verdict), -(self.sigmas or 0.0)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A cause of a disagreement, with the evidence for it."""
+
+    operation: str
+    cause: str
+    evidence: str
+    kind: Literal["fault", "convention", "signature", "unknown"]
+
+
+@dataclass(frozen=True)
+class SubjectAgreement:
+    """One subject against the reference. ``reason`` says why where nothing could be compared."""
+
+    version: str
+    verdict: Verdict
+    first_divergence: str | None = None
+    reason: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    diagnosis: tuple[Diagnosis, ...] = ()
+    tensors: tuple[TensorAgreement, ...] = ()
+
+    def count(self, verdict: Verdict) -> int:
+        """How many tensors have the verdict."""
+        return sum(tensor.verdict == verdict for tensor in self.tensors)
+
+    def worst_first(self) -> list[TensorAgreement]:
+        """The tensors from the worst to the best; those equally bad in the order of computation."""
+        return sorted(self.tensors, key=lambda tensor: tensor.badness)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One case, the reference, and every subject that was held against it."""
+
+    case: str
+    dtype: str
+    steps: int
+    about: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    subjects: Mapping[str, SubjectAgreement] = field(default_factory=dict)
+    evidence: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
+    """The tensors that failed, as ``SOURCE/STEP/PHASE/NAME``: the reference's and the subject's."""
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything was compared at all."""
+        return any(tensor.verdict != "not compared" for subject in self.subjects.values() for tensor in subject.tensors)
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was compared and everything compared agrees; what is unsupported does not count."""
+        supported = [subject for subject in self.subjects.values() if subject.verdict != "unsupported"]
+        return bool(supported) and all(subject.verdict == "agree" for subject in supported)
+
+    def raise_if_failed(self) -> None:
+        """Raise Disagreement, naming each subject's verdict and first divergence, unless all is well."""
+        if not self.ok:
+            raise Disagreement(self)
+
+
+class Disagreement(AssertionError):
+    """An agreement that is none."""
+
+    def __init__(self, agreement: Agreement) -> None:
+        super().__init__(agreement)
+        self.agreement = agreement
+
+    def __str__(self) -> str:
+        lines = [f"{self.agreement.case} ({self.agreement.dtype}):"]
+        if not self.agreement.subjects:
+            lines.append("  nothing was compared")
+        for name, subject in self.agreement.subjects.items():
+            lines.append(f"  {name} {subject.version}: {describe(subject)}")
+        return "\n".join(lines)
+
+
+def describe(subject: SubjectAgreement) -> str:
+    """A subject's verdict in one line."""
+    total = len(subject.tensors)
+    if subject.reason:
+        return f"{subject.verdict}: {subject.reason}"
+    if subject.verdict == "agree":
+        return f"all {total} tensors agree"
+    line = f"{subject.verdict}: {subject.count('agree')} of {total} tensors agree"
+    if subject.count("not given"):
+        line += f", {subject.count('not given')} not given"
+    if subject.first_divergence is None:
+        return line
+    first = next(tensor for tensor in subject.tensors if tensor.name == subject.first_divergence)
+    return f"{line}; first divergence {first.name}, in {first.operation or 'no operation'}: {explain(first)}"
+
+
+def explain(tensor: TensorAgreement) -> str:
+    """Why a tensor has its verdict, in a few words."""
+    if tensor.failed is None:
+        return tensor.verdict
+    if tensor.failed == "values":
+        return (
+            f"at {list(tensor.worst_index or ())} {tensor.subject!r} for {tensor.reference!r}, "
+            f"{tensor.max_abs:.3g} apart at most, {tensor.tolerance:.3g} allowed there"
+        )
+    if tensor.failed in ("nan", "infinity"):
+        counts = tensor.nan if tensor.failed == "nan" else tensor.inf
+        reference, subject = counts or (0, 0)
+        what = "NaN" if tensor.failed == "nan" else "infinite"
+        return f"{subject} elements are {what} for {reference} of the reference, or not the same ones"
+    if tensor.failed == "present":
+        return "not given"
+    if tensor.failed == "expected":
+        return "the case has no tensor of this name"
+    expected = tensor.dtype if tensor.failed == "dtype" else tensor.shape
+    return f"{tensor.failed} {tensor.received} for {expected}"

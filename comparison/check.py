@@ -1,0 +1,63 @@
+"""Run a case in the reference and in some frameworks, and say whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..adapters import ADAPTERS, Unsupported, load_adapter, missing
+from ..reference import Case, run
+from ..reference.layers import Array
+from .agreement import Agreement, SubjectAgreement
+from .compare import agreement_of, compare_subject
+from .tolerance import Tolerance
+
+FIRST_CHOICE = ("torch", "jax")
+"""What a case is checked against unless it is said: those of these that are installed."""
+
+
+def check(
+    case: Case,
+    against: Iterable[str] | None = None,
+    *,
+    device: str = "cpu",
+    only: Iterable[str] = (),
+    tolerance: Tolerance | None = None,
+    progress: Callable[[str], None] = lambda subject: None,
+) -> Agreement:
+    """Compute the case by hand and in each framework of ``against``, and compare every tensor of every step.
+
+    A framework that cannot express the case is ``unsupported``, one that fails is ``crashed``, each with the reason;
+    neither counts as agreement, and the others go on. ``only`` are patterns of tensor names, ``*/gradient/*``;
+    ``progress`` is told each name before its run.
+
+    Raises:
+        KeyError: no adapter of a name.
+        NotInstalled: a framework that was asked for is not installed.
+    """
+    names = tuple(against) if against is not None else installed()
+    adapters = [load_adapter(name) for name in dict.fromkeys(names)]
+    patterns = tuple(only)
+    progress("reference")
+    reference = run(case)
+    evidence: dict[str, Array] = {}
+    subjects = {}
+    for adapter in adapters:
+        progress(adapter.name)
+        version = str(adapter.environment("cpu")["version"])
+        try:
+            trace = adapter.record(case, device)
+        except Unsupported as reason:
+            subjects[adapter.name] = SubjectAgreement(version, "unsupported", reason=str(reason))
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            subjects[adapter.name] = SubjectAgreement(version, "crashed", reason=text)
+        else:
+            subjects[adapter.name] = compare_subject(
+                reference, trace, kinds=adapter.kinds, only=patterns, tolerance=tolerance, evidence=evidence
+            )
+    return agreement_of(case, subjects, evidence, reference)
+
+
+def installed() -> tuple[str, ...]:
+    """The frameworks of the first choice that are installed; nothing is imported to find out."""
+    return tuple(name for name in FIRST_CHOICE if name in ADAPTERS and not missing(name))
