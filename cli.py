@@ -19,6 +19,9 @@ import typer
 if TYPE_CHECKING:
     from .comparison.agreement import Agreement
 
+FILE_WIDTH = 200
+"""Columns of characters where the output is no terminal."""
+
 AGREES, DISAGREES, BAD_INPUT, CRASHED, NOTHING = 0, 1, 2, 3, 5
 
 app = typer.Typer(
@@ -129,6 +132,8 @@ def run(
 
     adapters = known_adapters(against)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     with refusing(CaseError, NotInstalled, OSError):
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in cases or built_in()]
         loaded = [case.with_steps(steps) if steps else case for case in loaded]
@@ -136,8 +141,8 @@ def run(
         for case in loaded:
             with progress(case.name) as tell:
                 found = check(case, adapters, device=device.value, only=only or (), progress=tell)
-            console.print(render(found, top or None), soft_wrap=not console.is_terminal)
-            console.print(f"written to {write(found, out / case.name)}\n", style="dim")
+            console.print(render(found, top or None, console.width))
+            console.print(f"written to {write(found, out / case.name)}\n", style="dim", markup=False)
             agreements.append(found)
         if json:
             write_json(json, agreements)
@@ -292,5 +297,7 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 
 def refuse(message: str) -> NoReturn:
     """Say what is wrong with the input, and end."""
-    typer.echo(f"error: {message}", err=True)
+    from .rendering.words import printable
+
+    typer.echo(f"error: {printable(message)}", err=True)
     sys.exit(BAD_INPUT)

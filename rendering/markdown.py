@@ -39,4 +39,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def escaped(value: object) -> str:
     """Text that Markdown shows as it is, in one line."""
-    return SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+    return SPECIAL.sub(r"\\\1", words.printable(value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -14,13 +16,19 @@ STYLES: dict[Verdict, str] = {"agree": "green", "kink": "yellow", "unsupported":
 MARKS: dict[Verdict, str] = {"agree": "✓", "unsupported": "–", "kink": "~"}
 
 
-def render(agreement: Agreement, top: int | None = None) -> RenderableType:
-    """The agreement as Rich draws it, with the ``top`` worst tensors of each subject, or all of them."""
+WIDE = 150
+"""Columns of characters from which a table shows the two values; a narrower one shows ``NARROW`` alone."""
+NARROW = ("tensor", "verdict", "max abs", "ulp", "sigmas", "allowed")
+
+
+def render(agreement: Agreement, top: int | None = None, width: int = WIDE) -> RenderableType:
+    """The agreement as Rich draws it in ``width``, with the ``top`` worst tensors of each subject, or all of them."""
+    columns = words.COLUMNS if width >= WIDE else NARROW
     parts: list[RenderableType] = [Text(words.title(agreement), style="bold")]
     for name, subject in agreement.subjects.items():
         parts.append(summary(name, subject))
         if subject.tensors:
-            parts.append(table(subject, top))
+            parts += [Text(), table(subject, top, columns), Text()]
     if not agreement.subjects:
         parts.append(Text("nothing was compared", style="yellow"))
     return Group(*parts)
@@ -35,24 +43,20 @@ def summary(name: str, subject: SubjectAgreement) -> Text:
     return line
 
 
-def table(subject: SubjectAgreement, top: int | None) -> Table:
+def table(subject: SubjectAgreement, top: int | None, columns: Sequence[str]) -> Table:
     """The subject's tensors, worst first."""
     tensors = subject.worst_first()
     shown = tensors if top is None else tensors[:top]
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in words.COLUMNS:
-        drawn.add_column(
-            column,
-            justify="right" if column in words.NUMERIC else "left",
-            overflow="fold",
-            no_wrap=column in ("tensor", "verdict", "max abs", "ulp", "sigmas", "allowed"),
-        )
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in words.NUMERIC else "left", overflow="fold")
     for tensor in shown:
-        cells = [Text(cell) for cell in words.row(tensor)]
-        cells[2].stylize(style_of(tensor.verdict))
-        drawn.add_row(*cells)
+        cells = dict(zip(words.COLUMNS, map(Text, words.row(tensor)), strict=True))
+        cells["verdict"].stylize(style_of(tensor.verdict))
+        drawn.add_row(*(cells[column] for column in columns))
     if len(shown) < len(tensors):
         drawn.caption = f"the {len(shown)} worst of {len(tensors)}"
+        drawn.caption_justify = "left"
     return drawn
 
 
@@ -61,9 +65,9 @@ def style_of(verdict: Verdict) -> str:
     return STYLES.get(verdict, "bold red")
 
 
-def to_text(agreement: Agreement, top: int | None = None, width: int = 160) -> str:
+def to_text(agreement: Agreement, top: int | None = None, width: int = 200) -> str:
     """The same as plain text, without colours."""
     console = Console(width=width, no_color=True, highlight=False, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(agreement, top))
+        console.print(render(agreement, top, width))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

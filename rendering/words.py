@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..comparison.agreement import Agreement, SubjectAgreement, TensorAgreement, describe, explain
+from ..comparison.agreement import Agreement, SubjectAgreement, TensorAgreement, describe
 
 COLUMNS = ("tensor", "shape", "verdict", "max abs", "ulp", "sigmas", "allowed", "worst at", "reference", "subject")
 """The columns of a table of tensors."""
 
 NUMERIC = frozenset({"max abs", "ulp", "sigmas", "allowed", "reference", "subject"})
+
+
+def printable(text: object) -> str:
+    """Text as one line that can be shown anywhere: what is not printable (controls, newlines, marks that turn the
+    direction of writing) appears as its escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )
 
 
 def short(value: float | None) -> str:
@@ -36,7 +44,7 @@ def row(tensor: TensorAgreement) -> tuple[str, ...]:
     """A tensor under ``COLUMNS``."""
     verdict = tensor.verdict if tensor.failed in (None, "values") else f"{tensor.verdict} ({tensor.failed})"
     return (
-        tensor.name,
+        printable(tensor.name),
         shape(tensor.shape),
         verdict,
         short(tensor.max_abs),
@@ -52,7 +60,7 @@ def row(tensor: TensorAgreement) -> tuple[str, ...]:
 def title(agreement: Agreement) -> str:
     """What was checked: ``article, float64, 1 step``."""
     steps = "1 step" if agreement.steps == 1 else f"{agreement.steps} steps"
-    return ", ".join(part for part in (agreement.case, agreement.dtype, steps) if part)
+    return ", ".join(printable(part) for part in (agreement.case, agreement.dtype, steps) if part)
 
 
 def headline(agreement: Agreement) -> str:
@@ -67,14 +75,12 @@ def headline(agreement: Agreement) -> str:
 
 def subject_line(name: str, subject: SubjectAgreement) -> str:
     """A subject and its verdict in one line."""
-    return f"{' '.join(part for part in (name, subject.version) if part)}: {describe(subject)}"
+    return printable(f"{' '.join(part for part in (name, subject.version) if part)}: {describe(subject)}")
 
 
 def device_of(subject: SubjectAgreement) -> str:
     """On what a subject ran, with the settings that may change a result."""
     settings = dict(subject.environment)
     device = str(settings.pop("device", ""))
-    return ", ".join([device, *(f"{key} {value}" for key, value in settings.items())]) if device else ""
+    return ", ".join([device, *(printable(f"{key} {value}") for key, value in settings.items())]) if device else ""
 
-
-__all__ = ["COLUMNS", "NUMERIC", "device_of", "explain", "full", "headline", "row", "short", "subject_line", "title"]

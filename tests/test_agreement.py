@@ -1,0 +1,75 @@
+"""Every built-in case agrees in every adapter, phase by phase: one test for each case, adapter, dtype and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import crosscheck as cc
+import numpy as np
+import pytest
+from crosscheck.cases import built_in
+from crosscheck.reference.trace import phase_of
+
+Find = Callable[..., cc.SubjectAgreement]
+
+ADAPTERS = tuple(cc.ADAPTERS)
+DTYPES = {name: ("float64",) if name == "torch.compile" else ("float64", "float32") for name in ADAPTERS}
+"""What compiles for seconds is compiled once."""
+
+
+def phases(case: str) -> list[str]:
+    """The phases of a case, in the order of computation."""
+    return list(dict.fromkeys(phase_of(name) for name in cc.record(case)))
+
+
+def combinations() -> Iterator[object]:
+    for case in built_in():
+        of_case = phases(case)
+        for adapter in ADAPTERS:
+            for dtype in DTYPES[adapter]:
+                group = pytest.mark.xdist_group(f"{adapter}-{case}")
+                for phase in of_case:
+                    yield pytest.param(case, adapter, dtype, phase, id=f"{case}-{adapter}-{dtype}-{phase}", marks=group)
+
+
+@pytest.mark.parametrize(("case", "adapter", "dtype", "phase"), list(combinations()))
+def test_case_agrees(case: str, adapter: str, dtype: str, phase: str, agreement_of: Find) -> None:
+    found = agreement_of(case, adapter, dtype)
+    assert found.verdict == "agree", found.reason or found.first_divergence
+    tensors = [tensor for tensor in found.tensors if tensor.phase == phase]
+    expected = [name for name in cc.record(case) if phase_of(name) == phase]
+    assert [tensor.name for tensor in tensors] == expected
+    for tensor in tensors:
+        assert tensor.verdict == "agree", tensor
+        assert tensor.elements == np.prod(tensor.shape, dtype=int), tensor
+        assert tensor.dtype == dtype
+
+
+@pytest.mark.parametrize("adapter", [pytest.param(a, marks=pytest.mark.xdist_group(f"{a}-article")) for a in ADAPTERS])
+def test_article_differs_by_a_few_roundings(adapter: str, agreement_of: Find) -> None:
+    """In float64 no element of the article's step is further off than 4 roundings of its tensor's largest."""
+    trace = cc.record("article")
+    for tensor in agreement_of("article", adapter).tensors:
+        largest = np.abs(trace[tensor.name]).max()
+        assert tensor.max_abs is not None
+        assert tensor.max_abs <= 4 * np.finfo(np.float64).eps * largest, tensor
+
+
+@pytest.mark.parametrize("adapter", [pytest.param(a, marks=pytest.mark.xdist_group(f"{a}-article")) for a in ADAPTERS])
+def test_native_and_composed_are_told_apart(adapter: str, agreement_of: Find) -> None:
+    """Cross-entropy of probabilities is composed in every framework; JAX composes the affine map too."""
+    native = {tensor.kind: tensor.native for tensor in agreement_of("article", adapter).tensors}
+    assert native["cross_entropy"] is False
+    assert native["dense"] is adapter.startswith("torch")
+    assert native["relu"] is native["tanh"] is native["softmax"] is native["sgd"] is True
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("case", list(built_in()))
+def test_case_agrees_on_a_gpu(case: str, adapter: str, adapter_of: Callable[[str], cc.adapters.Adapter]) -> None:
+    if "cuda" not in adapter_of(adapter).devices():
+        pytest.skip(f"{adapter} has no CUDA device here")
+    found = cc.check(case, [adapter], device="cuda").subjects[adapter]
+    assert found.verdict == "agree", found
+    assert found.environment["device"] != "cpu"

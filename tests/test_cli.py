@@ -1,0 +1,234 @@
+"""The shell face: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import crosscheck as cc
+import pytest
+from crosscheck import adapters
+from crosscheck.cases import built_in
+from crosscheck.cli import app
+from typer.testing import CliRunner, Result
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Shell()
+
+
+class Shell:
+    """Runs the program as a shell would, in an empty folder."""
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments))
+
+
+def said(result: Result) -> str:
+    return " ".join(ANSI.sub("", result.output).split())
+
+
+@pytest.fixture
+def broken_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch with a tanh that is not quite one."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.nn.Tanh, "forward", lambda self, x: torch.tanh(x) * 1.0001)
+
+
+def test_agreeing_run_is_status_0_and_writes_a_report(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    result = shell("run", "article", "--against", "torch,jax", "--json", "out.json")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert list(record["subjects"]) == ["torch", "jax"]
+    names = list(cc.record("article"))
+    for subject in record["subjects"].values():
+        assert [tensor["name"] for tensor in subject["tensors"]] == names
+        assert {tensor["verdict"] for tensor in subject["tensors"]} == {"agree"}
+    written = tmp_path / "reports" / "article"
+    assert (written / "agreement.json").read_text() == (tmp_path / "out.json").read_text()
+    assert "everything compared agrees" in (written / "agreement.md").read_text()
+    assert f"{2 * len(names)} tensors compared, all agree" in said(result)
+
+
+def test_disagreeing_run_is_status_1_and_names_the_tensor(shell: Shell, broken_torch: None) -> None:
+    result = shell("run", "article", "--against", "torch")
+    assert result.exit_code == 1
+    assert "first divergence 0/forward/k.tanh, in 0/forward(k.tanh)" in said(result)
+
+
+def test_several_cases_are_a_list_in_json(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    result = shell("run", "article", "mazur", "--against", "torch", "--json", "out.json")
+    assert result.exit_code == 0, result.output
+    assert [record["case"] for record in json.loads((tmp_path / "out.json").read_text())] == ["article", "mazur"]
+
+
+def test_options_reach_the_run(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    arguments = ("--against", "torch", "--dtype", "float32", "--steps", "2", "--only", "*/gradient/*", "--out", "here")
+    result = shell("run", "article", *arguments)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "here" / "article" / "agreement.json").read_text())
+    assert (record["dtype"], record["steps"]) == ("float32", 2)
+    tensors = record["subjects"]["torch"]["tensors"]
+    assert {tensor["name"].split("/")[1] for tensor in tensors} == {"gradient"}
+    assert {tensor["name"].split("/")[0] for tensor in tensors} == {"0", "1"}
+    assert {tensor["dtype"] for tensor in tensors} == {"float32"}
+
+
+def test_unsupported_is_printed_and_status_1_only_when_strict(shell: Shell) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    cc.save_case(dampened(), "dampened.toml")
+    result = shell("run", "dampened.toml", "--against", "torch,jax")
+    assert result.exit_code == 0, result.output
+    assert "unsupported: optax.sgd has no dampening" in said(result)
+    assert "1 unsupported, which is no agreement" in said(result)
+    assert shell("run", "dampened.toml", "--against", "torch,jax", "--strict").exit_code == 1
+
+
+def test_nothing_compared_is_status_5(shell: Shell) -> None:
+    pytest.importorskip("jax")
+    cc.save_case(dampened(), "dampened.toml")
+    result = shell("run", "dampened.toml", "--against", "jax")
+    assert result.exit_code == 5
+    assert "nothing was compared for dampened" in said(result)
+    pytest.importorskip("torch")
+    assert shell("run", "article", "--against", "torch", "--only", "*/nowhere/*").exit_code == 5
+
+
+def test_no_framework_is_status_5_with_a_hint(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda package: None)
+    result = shell("run", "article")
+    assert result.exit_code == 5
+    assert "no framework is installed" in said(result)
+
+
+def test_crash_is_status_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    def fail(self: object, x: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(torch.nn.Tanh, "forward", fail)
+    result = shell("run", "article", "--against", "torch")
+    assert result.exit_code == 3
+    assert "crashed: MemoryError: no room" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["run", "artikel"], "artikel", id="unknown case"),
+        pytest.param(["run", "nowhere.toml"], "nowhere.toml", id="missing file"),
+        pytest.param(["run", "article", "--against", "torhc"], "received 'torhc'; did you mean 'torch'?", id="adapter"),
+        pytest.param(["run", "article", "--steps", "0"], "--steps", id="no steps"),
+        pytest.param(["run", "mlp", "--steps", "9"], "steps", id="more steps than batches"),
+        pytest.param(["run", "article", "--dtype", "float8"], "float8", id="dtype"),
+        pytest.param(["run", "article", "--nonsense"], "--nonsense", id="option"),
+        pytest.param(["list", "nonsense"], "nonsense", id="topic"),
+        pytest.param(["nonsense"], "nonsense", id="command"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what_is_wrong(shell: Shell, arguments: list[str], message: str) -> None:
+    result = shell(*arguments)
+    assert result.exit_code == 2
+    assert message in said(result)
+    assert not Path("reports").exists()
+
+
+def test_bad_file_is_one_line_with_file_key_expected_and_received(shell: Shell, tmp_path: Path) -> None:
+    cc.save_case(cc.load_case("article"), "mine.toml")
+    text = (tmp_path / "mine.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("outputs = 3", "outputs = 5"))
+    result = shell("run", "mine.toml")
+    assert result.exit_code == 2
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: mine.toml: ")
+    assert "expected" in lines[0]
+    assert "received" in lines[0]
+
+
+def test_framework_that_was_asked_for_and_is_not_installed_is_status_2(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda package: None)
+    result = shell("run", "article", "--against", "jax")
+    assert result.exit_code == 2
+    assert "pip install 'crosscheck[jax]'" in said(result)
+
+
+def test_unwritable_folder_is_status_2(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "file").write_text("")
+    result = shell("run", "article", "--against", "torch", "--out", "file")
+    assert result.exit_code == 2
+    assert "file" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("topic", "names"),
+    [
+        ("cases", built_in()),
+        ("layers", cc.LAYERS),
+        ("losses", cc.LOSSES),
+        ("optimizers", cc.OPTIMIZERS),
+        ("adapters", cc.ADAPTERS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_list_names_everything_with_a_description(shell: Shell, topic: str, names: dict[str, object]) -> None:
+    result = shell("list", topic)
+    assert result.exit_code == 0
+    listed = dict(line.split(maxsplit=1) for line in result.output.splitlines())
+    assert list(listed) == list(names)
+    assert all(listed.values())
+
+
+def test_doctor_names_every_adapter(shell: Shell) -> None:
+    result = shell("doctor")
+    assert result.exit_code == 0
+    for name in cc.ADAPTERS:
+        assert f"\n{name} " in result.output
+    assert "numpy" in result.output
+
+
+def test_doctor_says_what_is_missing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda package: None)
+    result = shell("doctor")
+    assert result.exit_code == 0
+    assert "✗ torch not installed: pip install 'crosscheck[torch]'" in said(result)
+
+
+def test_version(shell: Shell) -> None:
+    result = shell("--version")
+    assert (result.exit_code, result.output.strip()) == (0, f"crosscheck {cc.__version__}")
+
+
+def test_help_teaches(shell: Shell) -> None:
+    text = said(shell("--help"))
+    assert "crosscheck run article --against torch,jax" in text
+    assert "Exit status" in text
+    assert "Examples" in said(shell("run", "--help"))
+
+
+def dampened() -> cc.Case:
+    """A case that optax cannot express."""
+    return cc.Case(
+        name="dampened",
+        nodes=(cc.Node("y", cc.Dense(2, 3)),),
+        loss=cc.MeanSquaredError(),
+        optimizer=cc.SGD(0.25, momentum=0.5, dampening=0.25),
+        weights={"y.weight": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "y.bias": [0.5, 0.25, 0.125]},
+        batches=(cc.Batch([[1.0, 0.5], [0.25, 2.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),),
+        steps=2,
+    )

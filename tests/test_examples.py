@@ -1,0 +1,71 @@
+"""Examples are executed: those of every docstring, and every command and Python example of the README."""
+
+from __future__ import annotations
+
+import doctest
+import pkgutil
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import crosscheck as cc
+import pytest
+from crosscheck.cli import app
+from typer.testing import CliRunner
+
+ROOT = Path(cc.__file__).parent
+README = (Path(__file__).parent.parent / "README.md").read_text()
+FRAMEWORKS = ("torch", "jax")
+
+
+def modules() -> list[str]:
+    found = ["crosscheck"]
+    for info in pkgutil.walk_packages([str(ROOT)], "crosscheck."):
+        parts = info.name.split(".")
+        if (ROOT / parts[1]).is_dir() and not (ROOT / parts[1] / "__init__.py").exists():
+            continue
+        if parts[1] not in ("tests", "benchmarks", "docs", "build", "dist", "__main__"):
+            found.append(info.name)
+    return found
+
+
+@pytest.mark.parametrize("name", modules())
+def test_docstring_examples(name: str) -> None:
+    for framework in FRAMEWORKS:
+        if f".adapters.{framework}" in name or name in ("crosscheck", "crosscheck.api"):
+            pytest.importorskip(framework)
+    result = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = (line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines())
+    return [line for line in lines if line.startswith("crosscheck ")]
+
+
+def test_readme_has_examples() -> None:
+    assert commands()
+    assert blocks("python")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_readme_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    cc.save_case(cc.load_case("article"), "mine.toml")
+    result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_readme_python(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[number], "README.md", "exec"), {})
