@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import crosscheck as cc
+import numpy as np
 import pytest
 from crosscheck.cli import app
 from typer.testing import CliRunner
@@ -69,3 +70,23 @@ def test_readme_python(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[number], "README.md", "exec"), {})
+
+
+def article_rows() -> list[str]:
+    """The article's tensors as the README's table begins its lines: name, symbol, values to eight digits."""
+    case, trace = cc.load_case("article"), cc.record("article")
+    rows = []
+    for name in trace:
+        phase, symbol = name.split("/")[1:]
+        values = np.asarray(trace[name]).ravel()
+        shown = " ".join(f"{value + 0.0:.8f}" for value in values[:4]) + (" …" if values.size > 4 else "")
+        rows.append(f"| `{name}` | {case.symbols.get(symbol, symbol)}{MEANING[phase]} | {shown} |")
+    return rows
+
+
+MEANING = {"forward": "", "backward": ", gradient at it", "gradient": ", gradient", "update": ", updated"}
+
+
+@pytest.mark.parametrize("row", article_rows(), ids=lambda row: row.split("`")[1])
+def test_readme_shows_the_articles_numbers(row: str) -> None:
+    assert row in README

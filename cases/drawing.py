@@ -1,0 +1,79 @@
+"""Seeded draws of weights and data: the same numbers on every machine and in every dtype.
+
+All draws come from ``numpy.random.Generator(numpy.random.PCG64(seed))``, in the order that each function states, and
+are rounded to float16: what is drawn is exact in float16, float32, float64 and longdouble alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..reference.case import Batch, Node
+from ..reference.errors import CaseError
+from ..reference.layers import Array, Shape
+from ..reference.losses import Loss
+
+RANK_1_SCALE = 0.5
+
+
+def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
+    """Weights by name, drawn in the order of the mapping, which for a case is that of ``case.parameters``.
+
+    Standard normal, divided by the root of the fan-in: the product of all axes but the last. What has a single axis,
+    such as a bias, is standard normal times one half.
+
+    >>> draw_weights({"a.weight": (1, 2), "a.bias": (2,)}, seed=7)["a.bias"].dtype
+    dtype('float16')
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return {name: rounded(generator.standard_normal(shape) * scale(shape)) for name, shape in shapes.items()}
+
+
+def scale(shape: Shape) -> float:
+    """Standard deviation of the weights of a parameter of this shape."""
+    return RANK_1_SCALE if len(shape) < 2 else 1 / math.sqrt(math.prod(shape[:-1]))
+
+
+def draw_batch(nodes: Sequence[Node], loss: Loss, inputs: Shape, seed: int) -> Batch:
+    """The data of one step: first the inputs, of the given shape and standard normal, then the targets.
+
+    Targets are what the loss draws for the shape of the last node's output.
+
+    Raises:
+        CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
+    """
+    prediction = shapes_of(nodes, inputs)[nodes[-1].name]
+    generator = np.random.Generator(np.random.PCG64(seed))
+    drawn = generator.standard_normal(inputs)
+    try:
+        return Batch(rounded(drawn), rounded(loss.draw_target(generator, prediction)))
+    except CaseError as error:
+        raise error.within("loss") from None
+
+
+def rounded(drawn: Array) -> Array:
+    """Numbers rounded to float16; class indices as they are."""
+    return drawn.astype(np.float16) if drawn.dtype.kind == "f" else drawn
+
+
+def shapes_of(nodes: Sequence[Node], inputs: Shape) -> dict[str, Shape]:
+    """Shape of the input and of every node's output, before there is a case to ask."""
+    shapes = {"input": inputs}
+    for node in nodes:
+        try:
+            shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.takes))
+        except CaseError as error:
+            raise error.within(f"nodes.{node.name}") from None
+    return shapes
+
+
+def parameters_of(nodes: Sequence[Node]) -> dict[str, Shape]:
+    """Name and shape of every parameter in the order of the nodes, before there is a case to ask."""
+    shapes: dict[str, Shape] = {}
+    for node in nodes:
+        for local, shape in node.layer.parameters().items():
+            shapes.setdefault(node.parameters[local], shape)
+    return shapes

@@ -1,0 +1,256 @@
+"""From a case file to a case, and from every mistake in the file to one line that says where and what."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path, PureWindowsPath
+from typing import Any, TypeVar
+
+from ..reference.case import DTYPES, Batch, Case, Node, resolve
+from ..reference.errors import CaseError, listed
+from ..reference.layers import LAYERS, Array
+from ..reference.losses import LOSSES, Loss
+from ..reference.optimizers import OPTIMIZERS
+from .drawing import draw_batch, draw_weights, parameters_of
+from .listing import SUFFIX, folder, names
+from .tables import (
+    ArraysTable,
+    CaseTable,
+    DrawnTable,
+    FileTable,
+    KindTable,
+    NodeTable,
+    SeedTable,
+    Table,
+    of_kind,
+    shown,
+    shown_keys,
+    shown_text,
+    table_of,
+    validated,
+    with_nearest,
+)
+from .tensors import tensors_in
+
+Drawn = TypeVar("Drawn")
+
+AS_IT_STANDS = ("name", "about", "dtype", "steps", "frozen", "symbols")
+"""Keys of the file that are fields of a case."""
+
+TOML_PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>.*)\)", re.DOTALL)
+
+
+def load_case(name_or_path: str | os.PathLike[str], *, dtype: str | None = None) -> Case:
+    """Load a built-in case by its name, or a case file by its path, which ends in ``.toml``.
+
+    With ``dtype`` the case is computed in that one. The values are then cast from what the file says, once, and never
+    through the dtype that stands in the file.
+
+    Raises:
+        CaseError: there is no such case; or the file cannot be read, is not a case, or describes one that does not
+            fit together. The text is one line with the file, the key, what is expected and what was received.
+
+    >>> case = load_case("article", dtype="float32")
+    >>> case.dtype, [node.name for node in case.nodes]
+    ('float32', ['j', 'j.relu', 'k', 'k.tanh', 'o', 'o.softmax'])
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise CaseError(f"one of {listed(DTYPES)}", shown(dtype), key="dtype")
+    place, file, called = locate(name_or_path)
+    try:
+        table = parsed(read_file(place, file))
+        return case_of({**table, "dtype": dtype} if dtype else table, place)
+    except CaseError as error:
+        raise on_one_line(error).in_file(called) from None
+    except RecursionError:
+        raise CaseError("tables and arrays that are nested less deeply", "too many levels", file=called) from None
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> tuple[Traversable, str, str]:
+    """The folder and the name of the case's file, and what messages call it."""
+    text = os.fspath(name_or_path)
+    if text.endswith(SUFFIX):
+        path = Path(text)
+        return path.parent, path.name, one_line(text)
+    known = names()
+    if text not in known or not isinstance(name_or_path, str):
+        received = f"{shown(text)}, a directory" if os.path.isdir(text) else with_nearest(text, known)
+        raise CaseError(f"a path that ends in {SUFFIX!r}, or a built-in case: {listed(known)}", received)
+    return folder(), text + SUFFIX, text + SUFFIX
+
+
+def read_file(place: Traversable, name: str) -> bytes:
+    """What a file holds.
+
+    Raises:
+        CaseError: it is not there, or cannot be read.
+    """
+    file = place / name
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise CaseError("a file", f"{name!r}, which does not exist") from None
+    except IsADirectoryError:
+        raise CaseError("a file", f"{name!r}, a directory") from None
+    except (OSError, ValueError) as error:
+        raise CaseError("a file that can be read", f"{name!r}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """The file's table.
+
+    Raises:
+        CaseError: the file is not UTF-8, or not TOML, with the place.
+    """
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CaseError("text in UTF-8", f"the byte 0x{error.object[error.start]:02x}", key=f"line {line}") from None
+    except ValueError as error:
+        found = TOML_PLACE.fullmatch(str(error))
+        what, place = (found["what"], found["place"]) if found else (str(error), "")
+        raise CaseError("TOML", shown_text(what), key=place) from None
+
+
+def case_of(table: Mapping[str, Any], place: Traversable) -> Case:
+    """The case that a file's table describes; ``place`` is the folder of the files it names."""
+    given = validated(CaseTable, table)
+    nodes = resolve(tuple(node_of(node, number) for number, node in enumerate(given["nodes"])))
+    loss, _ = made(given["loss"], LOSSES, "loss", KindTable, "loss")
+    optimizer, _ = made(given["optimizer"], OPTIMIZERS, "optimizer", KindTable, "optimizer")
+    data = (given["data"],) if isinstance(given["data"], dict) else given["data"]
+    keys = [f"data.{step}" for step in range(len(data))] if len(data) > 1 else ["data"]
+    return Case(
+        nodes=nodes,
+        loss=loss,
+        optimizer=optimizer,
+        batches=tuple(batch_of(batch, key, nodes, loss, place) for batch, key in zip(data, keys, strict=True)),
+        weights=weights_of(given.get("weights", {}), nodes, place),
+        **{name: given[name] for name in AS_IT_STANDS if name in given},
+    )
+
+
+def node_of(table: Mapping[str, Any], number: int) -> Node:
+    """A node; messages call it by its name, or by its number from 0 where it has none."""
+    key = f"nodes.{table['name'] if isinstance(table.get('name'), str) else number}"
+    layer, given = made(table, LAYERS, "layer", NodeTable, key)
+    return Node(layer=layer, **{name: given[name] for name in ("name", "takes", "parameters") if name in given})
+
+
+def made(
+    table: Mapping[str, Any], kinds: Mapping[str, type[Any]], what: str, base: type[Table], key: str
+) -> tuple[Any, dict[str, Any]]:
+    """The layer, loss or optimizer that a table describes, and what else the table says: the fields of ``base``."""
+    kind: type = of_kind(table, kinds, what, key)
+    given = validated(table_of(kind, base), table, key)
+    beside = {name: given.pop(name) for name in base.model_fields if name in given}
+    try:
+        return kind(**given), beside
+    except CaseError as error:
+        raise error.within(key) from None
+
+
+def batch_of(table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: Loss, place: Traversable) -> Batch:
+    """The data of one step: written out, drawn, or in a file."""
+    forms: dict[str, type[Table]] = {"inputs": ArraysTable, "seed": DrawnTable, "file": FileTable}
+    forms_given = [name for name in forms if name in table]
+    if len(forms_given) != 1:
+        expected = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
+        raise CaseError(expected, shown_keys(table), key=key)
+    given = validated(forms[forms_given[0]], table, key)
+    if "seed" in given:
+        width = getattr(nodes[0].layer, "inputs", None)
+        if "shape" not in given and width is None:
+            raise CaseError("the shape of one row, which the first node does not tell", "nothing", key=f"{key}.shape")
+        shape = (given["batch"], *given.get("shape", (width,)))
+        return drawn(lambda: draw_batch(nodes, loss, shape, given["seed"]), key)
+    if "file" in given:
+        tensors = read_tensors(given["file"], place, f"{key}.file")
+        if set(tensors) != {"inputs", "targets"}:
+            raise CaseError("the tensors 'inputs' and 'targets'", shown_keys(tensors), key=f"{key}.file")
+        return Batch(tensors["inputs"], tensors["targets"])
+    return Batch(numbers(given["inputs"], f"{key}.inputs"), numbers(given["targets"], f"{key}.targets"))
+
+
+def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], place: Traversable) -> dict[str, Array]:
+    """Weights by name: written out, drawn, or in a file.
+
+    ``seed`` and ``file`` mean just that, unless an array stands there: then they are names of parameters.
+    """
+    forms: dict[str, type[Table]] = {"seed": SeedTable, "file": FileTable}
+    forms_given = [name for name in forms if name in table and not isinstance(table[name], list)]
+    if not forms_given:
+        return {name: numbers(array, f"weights.{name}") for name, array in table.items()}
+    if len(table) > 1:
+        raise CaseError("either 'seed', or 'file', or an array for each parameter", shown_keys(table), key="weights")
+    given = validated(forms[forms_given[0]], table, "weights")
+    if "seed" in given:
+        return drawn(lambda: draw_weights(parameters_of(nodes), given["seed"]), "weights")
+    return read_tensors(given["file"], place, "weights.file")
+
+
+def read_tensors(name: str, place: Traversable, key: str) -> dict[str, Array]:
+    """The arrays of a safetensors file in the case's own folder or below.
+
+    Raises:
+        CaseError: a path that leads out of the folder, a file that is not there or not to be read.
+    """
+    path = PureWindowsPath(name)  # it takes both kinds of slash for one
+    if path.anchor or ".." in path.parts:
+        raise CaseError("a path from the case's folder downwards", shown(name), key=key)
+    try:
+        return tensors_in(read_file(place, path.as_posix()))
+    except CaseError as error:
+        raise error.within(key) from None
+
+
+def numbers(value: Any, key: str) -> Any:
+    """The nested lists, all of whose leaves are numbers; shape and range are the case's to check.
+
+    Raises:
+        CaseError: a leaf that is something else, with its place.
+    """
+    for place, leaf in leaves(value):
+        if isinstance(leaf, bool) or not isinstance(leaf, int | float):
+            hint = ' (a name with a dot stands in quotes: "j.weight")' if isinstance(leaf, Mapping) else ""
+            at = f" at {list(place)}" if place else ""
+            raise CaseError(f"an array of numbers{hint}", f"{shown(leaf)}{at}", key=key)
+    return value
+
+
+def leaves(value: Any, place: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """What the innermost lists hold, with its place."""
+    if isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield from leaves(part, (*place, number))
+    else:
+        yield place, value
+
+
+def drawn(draw: Callable[[], Drawn], key: str) -> Drawn:
+    """What is drawn.
+
+    Raises:
+        CaseError: there is no memory for so much.
+    """
+    try:
+        return draw()
+    except CaseError:
+        raise
+    except (MemoryError, OverflowError, ValueError) as error:
+        raise CaseError("arrays that fit into memory", str(error), key=key) from None
+
+
+def on_one_line(error: CaseError) -> CaseError:
+    """The same error on one line, whatever characters a file's keys are made of."""
+    return CaseError(one_line(error.expected), one_line(error.received), key=one_line(error.key), file=error.file)
+
+
+def one_line(text: str) -> str:
+    """The text with every character escaped that cannot be printed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
