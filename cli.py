@@ -297,7 +297,7 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 
 def refuse(message: str) -> NoReturn:
     """Say what is wrong with the input, and end."""
-    from .rendering.words import printable
+    from .reference.errors import printable
 
     typer.echo(f"error: {printable(message)}", err=True)
     sys.exit(BAD_INPUT)

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..reference.case import Batch, Node
+from ..reference.case import Batch
 from ..reference.errors import CaseError
 from ..reference.layers import Array, Shape
 from ..reference.losses import Loss
+from ..reference.network import Node, output_shapes
 
 RANK_1_SCALE = 0.5
 
@@ -45,7 +46,7 @@ def draw_batch(nodes: Sequence[Node], loss: Loss, inputs: Shape, seed: int) -> B
     Raises:
         CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
     """
-    prediction = shapes_of(nodes, inputs)[nodes[-1].name]
+    prediction = output_shapes(nodes, inputs)[nodes[-1].name]
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn = generator.standard_normal(inputs)
     try:
@@ -57,23 +58,3 @@ def draw_batch(nodes: Sequence[Node], loss: Loss, inputs: Shape, seed: int) -> B
 def rounded(drawn: Array) -> Array:
     """Numbers rounded to float16; class indices as they are."""
     return drawn.astype(np.float16) if drawn.dtype.kind == "f" else drawn
-
-
-def shapes_of(nodes: Sequence[Node], inputs: Shape) -> dict[str, Shape]:
-    """Shape of the input and of every node's output, before there is a case to ask."""
-    shapes = {"input": inputs}
-    for node in nodes:
-        try:
-            shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.takes))
-        except CaseError as error:
-            raise error.within(f"nodes.{node.name}") from None
-    return shapes
-
-
-def parameters_of(nodes: Sequence[Node]) -> dict[str, Shape]:
-    """Name and shape of every parameter in the order of the nodes, before there is a case to ask."""
-    shapes: dict[str, Shape] = {}
-    for node in nodes:
-        for local, shape in node.layer.parameters().items():
-            shapes.setdefault(node.parameters[local], shape)
-    return shapes

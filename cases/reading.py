@@ -10,12 +10,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
-from ..reference.case import DTYPES, Batch, Case, Node, resolve
-from ..reference.errors import CaseError, listed
+from ..reference.case import DTYPES, Batch, Case
+from ..reference.errors import CaseError, listed, printable
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES, Loss
+from ..reference.network import Node, parameter_shapes, resolve
 from ..reference.optimizers import OPTIMIZERS
-from .drawing import draw_batch, draw_weights, parameters_of
+from .drawing import draw_batch, draw_weights
 from .listing import SUFFIX, folder, names
 from .tables import (
     ArraysTable,
@@ -65,7 +66,7 @@ def load_case(name_or_path: str | os.PathLike[str], *, dtype: str | None = None)
         table = parsed(read_file(place, file))
         return case_of({**table, "dtype": dtype} if dtype else table, place)
     except CaseError as error:
-        raise on_one_line(error).in_file(called) from None
+        raise on_printable(error).in_file(called) from None
     except RecursionError:
         raise CaseError("tables and arrays that are nested less deeply", "too many levels", file=called) from None
 
@@ -75,7 +76,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> tuple[Traversable, str, str]
     text = os.fspath(name_or_path)
     if text.endswith(SUFFIX):
         path = Path(text)
-        return path.parent, path.name, one_line(text)
+        return path.parent, path.name, printable(text)
     known = names()
     if text not in known or not isinstance(name_or_path, str):
         received = f"{shown(text)}, a directory" if os.path.isdir(text) else with_nearest(text, known)
@@ -190,7 +191,7 @@ def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], place: Travers
         raise CaseError("either 'seed', or 'file', or an array for each parameter", shown_keys(table), key="weights")
     given = validated(forms[forms_given[0]], table, "weights")
     if "seed" in given:
-        return drawn(lambda: draw_weights(parameters_of(nodes), given["seed"]), "weights")
+        return drawn(lambda: draw_weights(parameter_shapes(nodes), given["seed"]), "weights")
     return read_tensors(given["file"], place, "weights.file")
 
 
@@ -246,11 +247,6 @@ def drawn(draw: Callable[[], Drawn], key: str) -> Drawn:
         raise CaseError("arrays that fit into memory", str(error), key=key) from None
 
 
-def on_one_line(error: CaseError) -> CaseError:
+def on_printable(error: CaseError) -> CaseError:
     """The same error on one line, whatever characters a file's keys are made of."""
-    return CaseError(one_line(error.expected), one_line(error.received), key=one_line(error.key), file=error.file)
-
-
-def one_line(text: str) -> str:
-    """The text with every character escaped that cannot be printed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return CaseError(printable(error.expected), printable(error.received), key=printable(error.key), file=error.file)

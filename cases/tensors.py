@@ -33,7 +33,7 @@ def as_tensors(arrays: Mapping[str, Array]) -> bytes:
 
     Each is copied into rows first: safetensors 0.8.0 writes the memory of a strided array as it lies.
     """
-    data = save({name: array.copy(order="C") for name, array in arrays.items()})
+    data = save({name: np.array(array, order="C") for name, array in arrays.items()})
     back = tensors_in(data)
     if set(back) != set(arrays) or not all(identical(back[name], array) for name, array in arrays.items()):
         raise RuntimeError("safetensors gave back other arrays than it was given")
@@ -42,9 +42,10 @@ def as_tensors(arrays: Mapping[str, Array]) -> bytes:
 
 def identical(a: Array, b: Array) -> bool:
     """Whether two arrays are equal in dtype, in shape and in every element, the sign of zeros included."""
-    if a.dtype != b.dtype or not np.array_equal(a, b):
+    real = a.dtype.kind == "f"
+    if a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=real):
         return False
-    return a.dtype.kind != "f" or bool(np.array_equal(np.signbit(a), np.signbit(b)))
+    return not real or bool(np.array_equal(np.signbit(a), np.signbit(b)))
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from ..reference.case import Case, Node
+from ..reference.case import Case
 from ..reference.errors import CaseError, listed
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
+from ..reference.network import Node
 from ..reference.optimizers import OPTIMIZERS
 from .listing import SUFFIX
 from .reading import load_case

@@ -49,7 +49,7 @@ def agreement_of(
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": f"{platform.system()} {platform.machine()}",
-            "reference": reference.source,
+            "baseline": reference.source,
         },
         subjects=subjects,
         evidence=evidence,

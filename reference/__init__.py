@@ -1,15 +1,16 @@
 """What is computed: cases, layers, losses, optimizers, the training step and its trace. NumPy and nothing else.
 
-Read in this order, the modules are a course: ``layers``, ``losses``, ``optimizers``, ``case``, ``step``; ``part_one``
-holds the small functions by which the article leads up to them.
+Read in this order, the modules are a course: ``layers``, ``losses``, ``network``, ``optimizers``, ``case``, ``step``;
+``part_one`` holds the small functions by which the article leads up to them.
 """
 
 from __future__ import annotations
 
-from .case import DTYPES, Batch, Case, Node
+from .case import DTYPES, Batch, Case
 from .errors import CaseError
 from .layers import LAYERS, Add, Dense, Layer, Relu, Sigmoid, Softmax, Tanh
 from .losses import LOSSES, CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from .network import Node
 from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from .step import run, train
 from .trace import Operation, Trace

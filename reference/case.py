@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,38 +10,16 @@ from typing import Any
 import numpy as np
 
 from .errors import CaseError, listed
-from .layers import Array, Layer, Shape
+from .layers import Array, Shape
 from .losses import Loss
+from .network import RESERVED, Node, check_name, output_shapes, parameter_shapes, resolve
 from .optimizers import Optimizer
 
 DTYPES = ("float16", "float32", "float64", "longdouble")
 """The dtypes that a case can be computed in."""
 
-RESERVED = frozenset({"input", "target", "loss"})
-NAME = re.compile(r"\w[\w.-]*")
 
-
-@dataclass(frozen=True)
-class Node:
-    """A layer with a name and the names of what it takes.
-
-    ``takes`` is by default the node before it, for the first node the input of the network. ``parameters`` gives
-    the full names of the layer's parameters, by default ``NODE.PARAMETER``; a parameter named by two nodes is shared.
-    """
-
-    name: str
-    layer: Layer
-    takes: tuple[str, ...] = ()
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """A label for each value it takes: the node's name, numbered where it takes the same value more than once."""
-        repeated = len(set(self.takes)) < len(self.takes)
-        return tuple(f"{self.name}#{place}" if repeated else self.name for place in range(1, len(self.takes) + 1))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """The data of one step: inputs (N, ...) and targets, as the loss wants them."""
 
@@ -50,7 +27,7 @@ class Batch:
     targets: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A network, a loss, an optimizer, initial weights, the data of each step and the dtype of all arithmetic.
 
@@ -93,12 +70,12 @@ class Case:
         self._set(steps=self.steps or len(self.batches))
         self._check_steps()
         self._set(
-            weights={name: exact(self.dtype, array, f"weights.{name}") for name, array in self.weights.items()},
             batches=tuple(self._cast(batch, self._batch_key(step)) for step, batch in enumerate(self.batches)),
+            weights={name: exact(self.dtype, array, f"weights.{name}") for name, array in self.weights.items()},
         )
-        self._check_weights()
         for step, batch in enumerate(self.batches):
             self._check_batch(batch, self._batch_key(step))
+        self._check_weights()
         for name in self.frozen:
             require_known(name, self.parameters, "frozen", "a parameter")
         for name in self.symbols:
@@ -116,11 +93,7 @@ class Case:
     @cached_property
     def parameters(self) -> dict[str, Shape]:
         """Full name and shape of every parameter, in the order of the nodes, a shared one at its first use."""
-        shapes: dict[str, Shape] = {}
-        for node in self.nodes:
-            for local, shape in node.layer.parameters().items():
-                shapes.setdefault(node.parameters[local], shape)
-        return shapes
+        return parameter_shapes(self.nodes)
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -154,13 +127,7 @@ class Case:
         Raises:
             CaseError: a node that does not fit what it takes.
         """
-        shapes = {"input": inputs}
-        for node in self.nodes:
-            try:
-                shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.takes))
-            except CaseError as error:
-                raise error.within(f"nodes.{node.name}") from None
-        return shapes
+        return output_shapes(self.nodes, inputs)
 
     def with_steps(self, steps: int) -> Case:
         """The same case over another number of steps.
@@ -189,8 +156,8 @@ class Case:
             raise CaseError(f"1 batch, or one for each of {self.steps} steps", str(len(self.batches)), key="data")
         if len(self.learning_rates) != self.steps:
             raise CaseError(
-                f"1 learning rate, or one for each of {self.steps} steps",
-                str(len(self.learning_rates)),
+                f"one number, or a list of {self.steps}, one for each step",
+                f"a list of {len(self.learning_rates)}",
                 key="optimizer.learning_rate",
             )
 
@@ -223,66 +190,10 @@ class Case:
             raise error.within("loss" if error.key else f"{key}.targets") from None
 
 
-def check_name(name: str, key: str) -> None:
-    """Raise CaseError unless the name can stand in a tensor's name and in a file's."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise CaseError(
-            "a name of letters, digits, '_', '-' and '.', not beginning with '.' or '-'", repr(name), key=key
-        )
-
-
-def require_known(name: str, known: object, key: str, what: str) -> None:
+def require_known(name: str, known: Collection[str], key: str, what: str) -> None:
     """Raise CaseError, listing what there is, unless the name is known."""
-    if name not in known:  # type: ignore[operator]
+    if name not in known:
         raise CaseError(f"{what} of the case: {listed(known)}", repr(name), key=f"{key}.{name}")
-
-
-def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The nodes with every default filled in, checked as a graph.
-
-    Raises:
-        CaseError: a name used twice, a node that takes what does not stand before it or that nothing takes.
-    """
-    if not nodes:
-        raise CaseError("at least one node", "none", key="nodes")
-    before = ["input"]
-    resolved = []
-    for node in nodes:
-        key = f"nodes.{node.name}"
-        check_name(node.name, f"{key}.name")
-        if node.name in RESERVED or node.name in before:
-            what = "one of the reserved names" if node.name in RESERVED else "the name of an earlier node"
-            raise CaseError("a name of its own", f"{node.name!r}, {what}", key=key)
-        takes = tuple(node.takes) or (before[-1],)
-        for name in takes:
-            if name not in before:
-                raise CaseError(f"what stands before it: {listed(before)}", repr(name), key=f"{key}.from")
-        if len(takes) != node.layer.arity:
-            raise CaseError(
-                f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from"
-            )
-        local = node.layer.parameters()
-        for name, full in node.parameters.items():
-            if name not in local:
-                raise CaseError(
-                    f"a parameter of {node.layer.kind!r}: {listed(local)}", repr(name), key=f"{key}.parameters"
-                )
-            check_name(full, f"{key}.parameters.{name}")
-        parameters = {name: node.parameters.get(name, f"{node.name}.{name}") for name in local}
-        if len(set(parameters.values())) < len(parameters):
-            raise CaseError("a different parameter for each", listed(parameters.values()), key=f"{key}.parameters")
-        resolved.append(replace(node, takes=takes, parameters=parameters))
-        before.append(node.name)
-    taken = {name for node in resolved for name in node.takes}
-    for node in resolved:
-        if node is not resolved[-1] and node.name not in taken:
-            raise CaseError("an output that a later node takes", "none that does", key=f"nodes.{node.name}")
-        for name in node.parameters.values():
-            if name in before or name in RESERVED:
-                raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
-    if "input" not in taken:
-        raise CaseError("a node that takes 'input'", "none that does", key="nodes")
-    return tuple(resolved)
 
 
 def exact(dtype: str, values: Any, key: str) -> Array:

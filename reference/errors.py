@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class CaseError(ValueError):
     """A case that cannot be run as it is written.
@@ -30,6 +32,15 @@ class CaseError(ValueError):
         return CaseError(self.expected, self.received, key=self.key, file=file)
 
 
-def listed(names: object) -> str:
+def listed(names: Iterable[object]) -> str:
     """Names as an error message lists them: sorted, quoted, separated by commas."""
-    return ", ".join(repr(name) for name in sorted(map(str, names))) or "none"  # type: ignore[call-overload]
+    return ", ".join(repr(name) for name in sorted(map(str, names))) or "none"
+
+
+def printable(text: object) -> str:
+    """Text as one line that can be shown anywhere: what is not printable (controls, newlines, marks that turn the
+    direction of writing) appears as its escape.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cases.tensors import as_tensors
 from ..comparison.agreement import Agreement
 from ..reference.layers import Array
 from .as_json import to_json
@@ -63,15 +64,13 @@ def current_umask() -> int:
 
 def write_evidence(agreement: Agreement, path: Path) -> None:
     """Write the tensors that failed, as far as they fit; where none did, no file stays behind."""
-    from safetensors.numpy import save
-
     kept: dict[str, Array] = {}
     room = EVIDENCE_BYTES
     for name, array in agreement.evidence.items():
         if array.dtype != np.longdouble and array.nbytes <= room:  # safetensors has no longdouble
-            kept[name] = np.ascontiguousarray(array).reshape(array.shape)
+            kept[name] = array
             room -= array.nbytes
     if kept:
-        write_bytes(path, save(kept))
+        write_bytes(path, as_tensors(kept))
     else:
         path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..comparison.agreement import Agreement
+from ..reference.errors import printable
 from . import words
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
@@ -39,4 +40,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def escaped(value: object) -> str:
     """Text that Markdown shows as it is, in one line."""
-    return SPECIAL.sub(r"\\\1", words.printable(value))
+    return SPECIAL.sub(r"\\\1", printable(value))

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..comparison.agreement import Agreement, SubjectAgreement, TensorAgreement, describe
+from ..reference.errors import printable
 
-COLUMNS = ("tensor", "shape", "verdict", "max abs", "ulp", "sigmas", "allowed", "worst at", "reference", "subject")
+COLUMNS = (
+    "tensor",
+    "shape",
+    "made by",
+    "verdict",
+    "max abs",
+    "ulp",
+    "sigmas",
+    "allowed",
+    "worst at",
+    "reference",
+    "subject",
+)
 """The columns of a table of tensors."""
 
 NUMERIC = frozenset({"max abs", "ulp", "sigmas", "allowed", "reference", "subject"})
-
-
-def printable(text: object) -> str:
-    """Text as one line that can be shown anywhere: what is not printable (controls, newlines, marks that turn the
-    direction of writing) appears as its escape."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
-    )
 
 
 def short(value: float | None) -> str:
@@ -40,12 +45,18 @@ def shape(sizes: Sequence[int]) -> str:
     return " × ".join(map(str, sizes)) or "()"
 
 
+def maker(tensor: TensorAgreement) -> str:
+    """The kind of operation that made a tensor, and whether the subject had to compose it."""
+    return f"{tensor.kind}, composed" if tensor.native is False else tensor.kind
+
+
 def row(tensor: TensorAgreement) -> tuple[str, ...]:
     """A tensor under ``COLUMNS``."""
     verdict = tensor.verdict if tensor.failed in (None, "values") else f"{tensor.verdict} ({tensor.failed})"
     return (
         printable(tensor.name),
         shape(tensor.shape),
+        maker(tensor),
         verdict,
         short(tensor.max_abs),
         short(tensor.max_ulp),
@@ -83,4 +94,3 @@ def device_of(subject: SubjectAgreement) -> str:
     settings = dict(subject.environment)
     device = str(settings.pop("device", ""))
     return ", ".join([device, *(printable(f"{key} {value}") for key, value in settings.items())]) if device else ""
-

@@ -111,7 +111,7 @@ def test_hostile_names_are_text_in_markdown(agreeing: cc.Agreement) -> None:
     assert "<img" not in text.replace("\\<img", "")
     rows = [line for line in text.splitlines() if line.startswith("| 0/")]
     assert rows
-    assert all(row.replace("\\|", "").count("|") == 11 for row in rows)
+    assert all(row.replace("\\|", "").count("|") == 12 for row in rows)
     assert not any(line.startswith("# ") and "red" in line for line in text.splitlines()[1:])
 
 
