@@ -12,7 +12,7 @@ import numpy as np
 from .errors import CaseError, listed
 from .layers import Array, Shape
 from .losses import Loss
-from .network import RESERVED, Node, check_name, output_shapes, parameter_shapes, resolve
+from .network import RESERVED, Node, check_name, output_shapes, parameter_shapes, resolve, statistic_values
 from .optimizers import Optimizer
 
 DTYPES = ("float16", "float32", "float64", "longdouble")
@@ -31,6 +31,7 @@ class Batch:
 class Case:
     """A network, a loss, an optimizer, initial weights, the data of each step and the dtype of all arithmetic.
 
+    ``weights`` holds every parameter and, where they are not to start from their usual values, statistics of layers.
     Nodes are listed in an order in which they can be computed; the loss takes the last one. One batch serves every
     step; otherwise there is one batch a step. Weights, inputs and targets are cast once to ``dtype``, and what
     they are then is everyone's exact input. Parameters in ``frozen`` have a gradient, and are not updated.
@@ -76,6 +77,7 @@ class Case:
         for step, batch in enumerate(self.batches):
             self._check_batch(batch, self._batch_key(step))
         self._check_weights()
+        self._set(weights=self._in_order())
         for name in self.frozen:
             require_known(name, self.parameters, "frozen", "a parameter")
         for name in self.symbols:
@@ -94,6 +96,11 @@ class Case:
     def parameters(self) -> dict[str, Shape]:
         """Full name and shape of every parameter, in the order of the nodes, a shared one at its first use."""
         return parameter_shapes(self.nodes)
+
+    @property
+    def integer_inputs(self) -> bool:
+        """Whether the input is indices, which have no gradient."""
+        return any(node.layer.integer_inputs for node in self.nodes if "input" in node.takes)
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -162,23 +169,35 @@ class Case:
             )
 
     def _cast(self, batch: Batch, key: str) -> Batch:
+        inputs = "int64" if self.integer_inputs else self.dtype
         targets = "int64" if self.loss.integer_targets else self.dtype
-        return Batch(exact(self.dtype, batch.inputs, f"{key}.inputs"), exact(targets, batch.targets, f"{key}.targets"))
+        return Batch(exact(inputs, batch.inputs, f"{key}.inputs"), exact(targets, batch.targets, f"{key}.targets"))
 
     def _check_weights(self) -> None:
-        parameters = self.parameters
+        statistics = statistic_values(self.nodes)
         for name in self.weights:
-            require_known(name, parameters, "weights", "a parameter")
+            require_known(name, {**self.parameters, **statistics}, "weights", "a parameter")
         for node in self.nodes:
-            for local, shape in node.layer.parameters().items():
-                name = node.parameters[local]
+            shapes = {node.statistics[local]: shape for local, (shape, _) in node.layer.statistics().items()}
+            shapes |= {node.parameters[local]: shape for local, shape in node.layer.parameters().items()}
+            for name, shape in shapes.items():
                 key = f"weights.{name}"
                 if name not in self.weights:
+                    if name in statistics:
+                        continue
                     raise CaseError(f"an array of shape {shape}", "nothing", key=key)
                 if self.weights[name].shape != shape:
                     raise CaseError(
                         f"shape {shape}, for node {node.name!r}", f"shape {self.weights[name].shape}", key=key
                     )
+
+    def _in_order(self) -> dict[str, Array]:
+        """The weights in the order of the nodes, and after them the statistics, their initial values filled in."""
+        statistics = {
+            name: self.weights[name] if name in self.weights else exact(self.dtype, np.full(shape, value), name)
+            for name, (shape, value) in statistic_values(self.nodes).items()
+        }
+        return {**{name: self.weights[name] for name in self.parameters}, **statistics}
 
     def _check_batch(self, batch: Batch, key: str) -> None:
         if batch.inputs.ndim < 1 or len(batch.inputs) < 1:

@@ -27,6 +27,11 @@ class Node:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def statistics(self) -> dict[str, str]:
+        """The full names of the layer's statistics."""
+        return {local: f"{self.name}.{local}" for local in self.layer.statistics()}
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """A label for each value it takes: the node's name, numbered where it takes the same value more than once."""
         repeated = len(set(self.takes)) < len(self.takes)
@@ -73,7 +78,7 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     for node in resolved:
         if node is not resolved[-1] and node.name not in taken:
             raise CaseError("an output that a later node takes", "none that does", key=f"nodes.{node.name}")
-        for name in node.parameters.values():
+        for name in (*node.parameters.values(), *node.statistics.values()):
             if name in before or name in RESERVED:
                 raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
     if "input" not in taken:
@@ -103,6 +108,11 @@ def parameter_shapes(nodes: Sequence[Node]) -> dict[str, Shape]:
         for local, shape in node.layer.parameters().items():
             shapes.setdefault(node.parameters[local], shape)
     return shapes
+
+
+def statistic_values(nodes: Sequence[Node]) -> dict[str, tuple[Shape, float]]:
+    """Full name, shape and initial value of every statistic, in the order of the nodes."""
+    return {node.statistics[local]: described for node in nodes for local, described in node.layer.statistics().items()}
 
 
 def check_name(name: str, key: str) -> None:

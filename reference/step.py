@@ -15,20 +15,10 @@ import numpy as np
 
 from .case import Case
 from .layers import Array
+from .network import Node
 from .trace import Operation, Trace
 
 Keep: TypeAlias = Callable[[str, Array], Array]
-
-
-class Named(NamedTuple):
-    """A tensor under the name that it has in the trace."""
-
-    name: str
-    value: Array
-
-
-Weights: TypeAlias = Mapping[str, Named]
-State: TypeAlias = Mapping[str, Mapping[str, Named]]
 
 
 def run(case: Case) -> Trace:
@@ -48,133 +38,155 @@ def run(case: Case) -> Trace:
 
 def train(case: Case, keep: Keep) -> list[Operation]:
     """Compute every step of the case, each tensor passing through ``keep``; return the operations in order."""
-    recorder = Recorder(keep)
-    weights: Weights = {name: recorder.given("initial", name, case.weights[name]) for name in case.parameters}
-    state: State = {
-        name: {
-            slot: recorder.given("initial", f"{name}.{slot}", value)
-            for slot, value in case.optimizer.slots(weights[name].value).items()
+    return Training(case, keep).run()
+
+
+class Named(NamedTuple):
+    """A tensor under the name that it has in the trace."""
+
+    name: str
+    value: Array
+
+
+class Training:
+    """One run of a case. Its methods are the parts of a training step, in the order in which they are done.
+
+    ``weights`` are the parameters of the step at hand, and ``state`` what the optimizer remembers of each.
+    """
+
+    def __init__(self, case: Case, keep: Keep) -> None:
+        self.case = case
+        self.keep = keep
+        self.step = 0
+        self.operations: list[Operation] = []
+        self.weights = {name: self.given("initial", name, weight) for name, weight in case.weights.items()}
+        self.state: dict[str, dict[str, Named]] = {
+            name: {
+                slot: self.given("initial", f"{name}.{slot}", value)
+                for slot, value in case.optimizer.slots(self.weights[name].value).items()
+            }
+            for name in case.trained
         }
-        for name in case.trained
-    }
-    for step in range(case.steps):
-        recorder.step = step
-        weights, state = training_step(case, weights, state, recorder)
-    return recorder.operations
+        self.values: dict[str, Named] = {}
+        self.saved: dict[str, Any] = {}
+        self.gradients: dict[str, Named] = {}
+        self.parts: dict[str, list[Named]] = {}
 
+    def run(self) -> list[Operation]:
+        """All steps; the operations that were done."""
+        for step in range(self.case.steps):
+            self.step = step
+            self.training_step()
+        return self.operations
 
-def training_step(case: Case, weights: Weights, state: State, recorder: Recorder) -> tuple[Weights, State]:
-    """One training step: all gradients first, from the weights of before, then every weight."""
-    values, saved = forward(case, weights, recorder)
-    gradients = backward(case, weights, values, saved, recorder)
-    return update(case, weights, gradients, state, recorder)
+    def training_step(self) -> None:
+        """One step: all gradients first, from the weights of before, then every weight."""
+        self.forward()
+        self.backward()
+        self.update()
 
+    def forward(self) -> None:
+        """The output of every node and the loss; beside them what each backward will need."""
+        batch = self.case.batch(self.step)
+        self.values = {"input": self.given("data", "input", batch.inputs)}
+        for node in self.case.nodes:
+            self.forward_of(node)
+        prediction = self.values[self.case.nodes[-1].name]
+        target = self.values["target"] = self.given("data", "target", batch.targets)
+        loss, self.saved["loss"] = self.case.loss.forward(prediction.value, target.value)
+        self.operation("forward", "loss", self.case.loss.kind, [prediction, target], {"forward/loss": loss})
 
-def forward(case: Case, weights: Weights, recorder: Recorder) -> tuple[dict[str, Named], dict[str, Any]]:
-    """The output of every node and the loss; beside them what each backward will need."""
-    batch = case.batch(recorder.step)
-    values = {"input": recorder.given("data", "input", batch.inputs)}
-    target = recorder.given("data", "target", batch.targets)
-    saved = {}
-    for node in case.nodes:
-        inputs = [values[name] for name in node.takes]
-        params = {local: weights[name] for local, name in node.parameters.items()}
-        y, needed = node.layer.forward(*plain(inputs), plain_by_name(params))
-        (values[node.name],) = recorder.operation(
-            "forward", node.name, node.layer.kind, [*inputs, *params.values()], {f"forward/{node.name}": y}
-        )
-        saved[node.name] = replaced(needed, y, values[node.name].value)
-    prediction = values[case.nodes[-1].name]
-    loss, saved["loss"] = case.loss.forward(prediction.value, target.value)
-    recorder.operation("forward", "loss", case.loss.kind, [prediction, target], {"forward/loss": loss})
-    return {**values, "target": target}, saved
+    def forward_of(self, node: Node) -> None:
+        """The output of one node, and the statistics that its layer keeps of what it has seen."""
+        inputs, params = self.inputs_of(node), self.params_of(node)
+        y, saved = node.layer.forward(*arrays(inputs), arrays_by_name(params))
+        statistics = node.layer.updated_statistics(saved, arrays_by_name(params))
+        makes = {
+            f"forward/{node.name}": y,
+            **{f"state/{node.statistics[local]}": value for local, value in statistics.items()},
+        }
+        kept, *new = self.operation("forward", node.name, node.layer.kind, [*inputs, *params.values()], makes)
+        self.values[node.name] = kept
+        self.saved[node.name] = replaced(saved, y, kept.value)
+        for local, value in zip(statistics, new, strict=True):
+            self.weights[node.statistics[local]] = value
 
+    def backward(self) -> None:
+        """The gradient of the loss at every node's output, at the input and at every parameter, from last to first."""
+        self.gradients, self.parts = {}, {}
+        last = self.case.nodes[-1].name
+        dprediction = self.case.loss.backward(self.saved["loss"])
+        reads = [self.values[last], self.values["target"]]
+        self.arrive("loss", self.case.loss.kind, reads, [(last, "loss", dprediction)])
+        for node in reversed(self.case.nodes):
+            self.backward_of(node)
 
-def backward(
-    case: Case, weights: Weights, values: Mapping[str, Named], saved: Mapping[str, Any], recorder: Recorder
-) -> Mapping[str, Named]:
-    """The gradient of the loss at every node's output, at the input and at every parameter, from last to first."""
-    gradients = Gradients(case, recorder)
-    last = case.nodes[-1].name
-    dprediction = case.loss.backward(saved["loss"])
-    gradients.arrive("loss", case.loss.kind, [values[last], values["target"]], [(last, "loss", dprediction)])
-    for node in reversed(case.nodes):
-        dy = gradients.total[node.name]
-        params = {local: weights[name] for local, name in node.parameters.items()}
-        dx, dparams = node.layer.backward(dy.value, saved[node.name], plain_by_name(params))
+    def backward_of(self, node: Node) -> None:
+        """What one node sends back: to each value that it took, and to each of its parameters."""
+        dy = self.gradients[node.name]
+        inputs, params = self.inputs_of(node), self.params_of(node)
+        dx, dparams = node.layer.backward(dy.value, self.saved[node.name], arrays_by_name(params))
         dinputs = dx if isinstance(dx, tuple) else (dx,)
-        reads = [dy, *(values[name] for name in node.takes), values[node.name], *params.values()]
         parts = [
             *zip(node.takes, node.labels, dinputs, strict=True),
             *((name, node.name, dparams[local]) for local, name in node.parameters.items()),
         ]
-        gradients.arrive(node.name, node.layer.kind, reads, parts)
-    return gradients.total
-
-
-def update(
-    case: Case, weights: Weights, gradients: Mapping[str, Named], state: State, recorder: Recorder
-) -> tuple[Weights, State]:
-    """Every weight and what the optimizer remembers of it, after the step; a frozen weight as it was."""
-    rate = case.learning_rates[recorder.step]
-    new_weights, new_state = dict(weights), dict(state)
-    for name in case.trained:
-        reads = [weights[name], gradients[name], *state[name].values()]
-        updated, slots = case.optimizer.update(*plain(reads[:2]), plain_by_name(state[name]), rate)
-        makes = {**{f"state/{name}.{slot}": value for slot, value in slots.items()}, f"update/{name}": updated}
-        *kept, new_weights[name] = recorder.operation("update", name, case.optimizer.kind, reads, makes)
-        new_state[name] = dict(zip(slots, kept, strict=True))
-    return new_weights, new_state
-
-
-class Gradients:
-    """Gradients on their way back to the values and parameters that they belong to.
-
-    What is used once has its gradient from that use. What is used more often has the sum of its parts, one from
-    each use: an operation of its own, done as soon as the last part is there.
-    """
-
-    def __init__(self, case: Case, recorder: Recorder) -> None:
-        self.case = case
-        self.recorder = recorder
-        self.total: dict[str, Named] = {}
-        self.arrived: dict[str, list[Named]] = {}
+        reads = [dy, *inputs, self.values[node.name], *params.values()]
+        self.arrive(node.name, node.layer.kind, reads, [part for part in parts if part[2] is not None])
 
     def arrive(self, source: str, kind: str, reads: Sequence[Named], parts: Sequence[tuple[str, str, Array]]) -> None:
-        """Record the backward of ``source``: for each part, what it belongs to, the label of the use, the array."""
+        """Record the backward of ``source``: for each part, what it belongs to, the label of the use, the array.
+
+        What is used once has its gradient from that use. What is used more often has the sum of its parts, done as
+        soon as the last of them is there.
+        """
         makes = {self.case.gradient(name, label): part for name, label, part in parts}
-        kept = self.recorder.operation("backward", source, kind, reads, makes)
+        kept = self.operation("backward", source, kind, reads, makes)
         for (name, _, _), part in zip(parts, kept, strict=True):
-            arrived = self.arrived.setdefault(name, [])
+            arrived = self.parts.setdefault(name, [])
             arrived.append(part)
-            if len(arrived) == len(self.case.uses[name]):
-                self.total[name] = self.summed(name, arrived)
+            uses = len(self.case.uses[name])
+            if uses == 1:
+                self.gradients[name] = part
+            elif len(arrived) == uses:
+                total = {self.case.gradient(name): self.total(arrays(arrived))}
+                (self.gradients[name],) = self.operation("backward", name, "sum", arrived, total)
 
-    def summed(self, name: str, parts: Sequence[Named]) -> Named:
-        """The one part, or the sum of several."""
-        if len(parts) == 1:
-            return parts[0]
-        total = reduce(add, plain(parts))
-        return self.recorder.operation("backward", name, "sum", parts, {self.case.gradient(name): total})[0]
+    def total(self, parts: Sequence[Array]) -> Array:
+        """The gradient of what is used more than once: the sum over its uses."""
+        return reduce(add, parts)
 
+    def update(self) -> None:
+        """Every weight that is trained and what the optimizer remembers of it, after the step."""
+        for name in self.case.trained:
+            self.update_of(name, self.case.learning_rates[self.step])
 
-class Recorder:
-    """Gives the tensors of a run their names, passes them through the hook and lists the operations."""
+    def update_of(self, name: str, learning_rate: float) -> None:
+        """One weight after the step."""
+        weight, gradient, slots = self.weights[name], self.gradients[name], self.state[name]
+        updated, new = self.case.optimizer.update(weight.value, gradient.value, arrays_by_name(slots), learning_rate)
+        makes = {**{f"state/{name}.{slot}": value for slot, value in new.items()}, f"update/{name}": updated}
+        reads = [weight, gradient, *slots.values()]
+        *kept, self.weights[name] = self.operation("update", name, self.case.optimizer.kind, reads, makes)
+        self.state[name] = dict(zip(new, kept, strict=True))
 
-    def __init__(self, keep: Keep) -> None:
-        self.keep = keep
-        self.step = 0
-        self.operations: list[Operation] = []
+    def inputs_of(self, node: Node) -> list[Named]:
+        """What a node takes."""
+        return [self.values[name] for name in node.takes]
+
+    def params_of(self, node: Node) -> dict[str, Named]:
+        """A node's parameters and statistics, under the names that its layer gives them."""
+        return {local: self.weights[name] for local, name in {**node.parameters, **node.statistics}.items()}
 
     def given(self, phase: str, name: str, value: Array) -> Named:
         """A tensor that the run starts from."""
-        return self._named(f"{phase}/{name}", value)
+        return self.named(f"{phase}/{name}", value)
 
     def operation(
         self, phase: str, name: str, kind: str, reads: Sequence[Named], makes: Mapping[str, Array]
     ) -> list[Named]:
         """One operation with the tensors it read and, by ``PHASE/NAME``, the arrays it made."""
-        kept = [self._named(path, made) for path, made in makes.items()]
+        kept = [self.named(path, made) for path, made in makes.items()]
         done = "sum" if kind == "sum" else phase
         self.operations.append(
             Operation(
@@ -187,17 +199,18 @@ class Recorder:
         )
         return kept
 
-    def _named(self, path: str, value: Array) -> Named:
+    def named(self, path: str, value: Array) -> Named:
+        """A tensor under its full name, as the hook hands it back."""
         name = f"{self.step}/{path}"
         return Named(name, self.keep(name, value))
 
 
-def plain(tensors: Sequence[Named]) -> list[Array]:
+def arrays(tensors: Sequence[Named]) -> list[Array]:
     """The arrays of named tensors."""
     return [tensor.value for tensor in tensors]
 
 
-def plain_by_name(tensors: Mapping[str, Named]) -> dict[str, Array]:
+def arrays_by_name(tensors: Mapping[str, Named]) -> dict[str, Array]:
     """The arrays of named tensors, under the names that the layer or the optimizer gives them."""
     return {name: tensor.value for name, tensor in tensors.items()}
 

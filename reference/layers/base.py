@@ -36,11 +36,25 @@ class Layer:
     arity: ClassVar[int] = 1
     """How many inputs the layer takes."""
 
+    integer_inputs: ClassVar[bool] = False
+    """True where the input is indices, which have no gradient: the backward returns None for it."""
+
     forward: Callable[..., tuple[Array, Any]]
     backward: Callable[..., tuple[Any, dict[str, Array]]]
 
     def parameters(self) -> dict[str, Shape]:
         """Name and shape of each parameter, in the order in which seeded weights are drawn."""
+        return {}
+
+    def statistics(self) -> dict[str, tuple[Shape, float]]:
+        """Name, shape and initial value of each statistic that the layer keeps of what it has seen.
+
+        A statistic is among ``params`` in forward and backward. It is not trained and has no gradient.
+        """
+        return {}
+
+    def updated_statistics(self, saved: Any, params: Parameters) -> dict[str, Array]:
+        """The statistics after a forward, from what it saved."""
         return {}
 
     def output_shape(self, *shapes: Shape) -> Shape:
