@@ -27,9 +27,8 @@ def combinations() -> Iterator[object]:
         of_case = phases(case)
         for adapter in ADAPTERS:
             for dtype in DTYPES[adapter]:
-                group = pytest.mark.xdist_group(f"{adapter}-{case}")
                 for phase in of_case:
-                    yield pytest.param(case, adapter, dtype, phase, id=f"{case}-{adapter}-{dtype}-{phase}", marks=group)
+                    yield pytest.param(case, adapter, dtype, phase, id=f"{case}-{adapter}-{dtype}-{phase}")
 
 
 @pytest.mark.parametrize(("case", "adapter", "dtype", "phase"), list(combinations()))
@@ -45,7 +44,7 @@ def test_case_agrees(case: str, adapter: str, dtype: str, phase: str, agreement_
         assert tensor.dtype == dtype
 
 
-@pytest.mark.parametrize("adapter", [pytest.param(a, marks=pytest.mark.xdist_group(f"{a}-article")) for a in ADAPTERS])
+@pytest.mark.parametrize("adapter", ADAPTERS)
 def test_article_differs_by_a_few_roundings(adapter: str, agreement_of: Find) -> None:
     """In float64 no element of the article's step is further off than 4 roundings of its tensor's largest."""
     trace = cc.record("article")
@@ -55,7 +54,7 @@ def test_article_differs_by_a_few_roundings(adapter: str, agreement_of: Find) ->
         assert tensor.max_abs <= 4 * np.finfo(np.float64).eps * largest, tensor
 
 
-@pytest.mark.parametrize("adapter", [pytest.param(a, marks=pytest.mark.xdist_group(f"{a}-article")) for a in ADAPTERS])
+@pytest.mark.parametrize("adapter", ADAPTERS)
 def test_native_and_composed_are_told_apart(adapter: str, agreement_of: Find) -> None:
     """Cross-entropy of probabilities is composed in every framework; JAX composes the affine map too."""
     native = {tensor.kind: tensor.native for tensor in agreement_of("article", adapter).tensors}

@@ -66,9 +66,7 @@ def flipped(function: Any, place: int) -> Any:
     ("cls", "method", "place"),
     [*flips(LAYERS, "backward"), *flips(LOSSES, "backward"), *flips(OPTIMIZERS, "update")],
 )
-def test_flipped_sign_is_found_where_it_is(
-    cls: type, method: str, place: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flipped_sign_is_found_where_it_is(cls: type, method: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cls, method, flipped(cls.__dict__[method], place))
     kind: str = cls.kind  # type: ignore[attr-defined]
     using = {name: case for name, case in cases().items() if kind in kinds_of(case)}

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ...reference import Case, Node, Trace
-from ...reference.layers import Array
+from ...reference.layers import Array, Shape
 from .. import contract
 from .parts import KINDS, LAYERS, OPTIMIZERS, build_layer, build_loss
 
@@ -65,6 +65,10 @@ class Network(nn.Module):
         """A tensor that belongs to a parameter, in the layout of the case."""
         return to_numpy(tensor.T if name in self.transposed and tensor.ndim == 2 else tensor)
 
+    def as_torch(self, name: str, shape: Shape) -> Shape:
+        """The shape, in the layout of the module, of a tensor that belongs to a parameter."""
+        return shape[::-1] if name in self.transposed else shape
+
 
 class Torch(contract.Adapter):
     """PyTorch as it runs by itself: operation by operation."""
@@ -102,7 +106,9 @@ class Torch(contract.Adapter):
             x = torch.from_numpy(batch.inputs.copy()).to(device)
             target = torch.from_numpy(batch.targets.copy()).to(device)
             zeros = {
-                path: torch.zeros(shape, dtype=DTYPES[case.dtype], device=device, requires_grad=True)
+                path: torch.zeros(
+                    network.as_torch(owner(path), shape), dtype=DTYPES[case.dtype], device=device, requires_grad=True
+                )
                 for path, shape in contract.perturbations(case, batch.inputs.shape).items()
             }
             for group in optimizer.param_groups:
@@ -121,8 +127,7 @@ class Torch(contract.Adapter):
                 keep(f"forward/{name}", to_numpy(value))
             keep("forward/loss", to_numpy(loss))
             for path, zero in zeros.items():
-                name = path.partition("/")[2].partition("->")[0]
-                keep(path, network.as_case(name, gradient_of(zero)))
+                keep(path, network.as_case(owner(path), gradient_of(zero)))
             for name, parameter in network.shared.items():
                 keep(f"gradient/{name}", network.as_case(name, gradient_of(parameter)))
             for name in case.trained:
@@ -172,6 +177,11 @@ class TorchCompile(Torch):
             # torch's compiler imports parts of torch that torch has deprecated.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
             yield
+
+
+def owner(path: str) -> str:
+    """Whose gradient a path names: ``j.weight`` of ``gradient/j.weight->j``."""
+    return path.partition("/")[2].partition("->")[0]
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:

@@ -1,0 +1,61 @@
+# Every target makes the environment that it needs. `make help` lists them.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+TYPES := build/types/crosscheck
+
+# Two files at a time, each in one process: what a file compiles or records once is then used by all of its tests.
+PARALLEL := -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help article test lint bench package-tree
+
+help:
+	@echo 'make article   check the network of the article against PyTorch and JAX; the report goes to reports/article'
+	@echo 'make test      run the test suite; ARGS="-k relu -x" is passed on to pytest'
+	@echo 'make lint      check style (ruff), types (mypy) and the direction of imports (import-linter)'
+	@echo 'make bench     run the benchmarks; ARGS is passed on to pytest'
+	@echo
+	@echo 'The first of them installs what all need into .venv, which takes about two minutes and 2 GB.'
+	@echo 'PYTHON=python3.12 chooses the interpreter for a new .venv; at least 3.11.'
+
+article: $(INSTALLED)
+	$(BIN)/crosscheck run article --against torch,jax
+
+test: $(INSTALLED)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
+
+lint: $(INSTALLED) package-tree
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	MYPYPATH=build/types $(BIN)/mypy -p crosscheck
+
+bench: $(INSTALLED)
+	$(BIN)/pytest benchmarks $(ARGS)
+
+# The checkout is the package, whatever its folder is called; mypy must see it under the package's name. So: a folder
+# `crosscheck` of links to the modules at the root and to every folder with an __init__.py.
+package-tree:
+	@rm -rf $(TYPES) && mkdir -p $(TYPES)
+	@for entry in *.py py.typed $(patsubst %/__init__.py,%,$(wildcard */__init__.py)); do \
+		ln -s "../../../$$entry" $(TYPES)/; \
+	done
+
+# The stamp is written last, so that an installation that was interrupted is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: crosscheck needs Python 3.11 or newer, which PYTHON=$(PYTHON) is not: $$($(PYTHON) --version 2>&1 | tail -n 1)" >&2; \
+		echo "Choose another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; \
+	}
+	@echo 'Installing crosscheck, PyTorch, JAX and the tools of development into .venv.'
+	@echo 'The first time this takes about two minutes and 2 GB; later runs reuse it.'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@

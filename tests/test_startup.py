@@ -1,0 +1,60 @@
+"""What starts quickly imports little: each command imports only what it uses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from crosscheck.adapters import Adapter
+
+FRAMEWORKS = frozenset({"jax", "optax", "torch"})
+
+
+def imported(*arguments: str) -> set[str]:
+    """Every module that a fresh interpreter imports when it is run with these arguments."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "encodings" in names, done.stderr
+    return names
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list", "cases"), ("list", "adapters"), ("--help",), ("--version",), ("run", "--help")], ids=" ".join
+)
+def test_commands_that_compute_nothing_import_no_framework(arguments: tuple[str, ...]) -> None:
+    assert not imported("-m", "crosscheck", *arguments) & FRAMEWORKS
+
+
+@pytest.mark.parametrize("arguments", [("list", "cases"), ("--help",), ("--version",)], ids=" ".join)
+def test_commands_that_compute_nothing_import_no_numpy(arguments: tuple[str, ...]) -> None:
+    assert "numpy" not in imported("-m", "crosscheck", *arguments)
+
+
+@pytest.mark.parametrize(
+    "code", ["import crosscheck", "import crosscheck; crosscheck.__version__; dir(crosscheck)", "import crosscheck.cli"]
+)
+def test_the_package_is_lazy(code: str) -> None:
+    assert not imported("-c", code) & {*FRAMEWORKS, "numpy", "pydantic", "safetensors"}
+
+
+def test_the_built_in_cases_are_listed_by_the_standard_library_alone() -> None:
+    """Typer imports pydantic by itself to read an argument; the listing must not add to that."""
+    ours = imported("-c", "from crosscheck.cases import built_in; assert built_in()")
+    assert not ours & {*FRAMEWORKS, "numpy", "pydantic", "safetensors", "tomli_w", "crosscheck.cases.reading"}
+
+
+@pytest.mark.parametrize(("adapter", "others"), [("torch", {"jax", "optax"}), ("jax", {"torch"})])
+def test_an_adapter_imports_only_its_own_framework(
+    adapter: str, others: set[str], adapter_of: Callable[[str], Adapter]
+) -> None:
+    adapter_of(adapter)
+    names = imported("-W", "ignore", "-c", f"import crosscheck as cc; cc.record('article', {adapter!r})")
+    assert adapter in names
+    assert not names & others
+
+
+def test_what_is_imported_is_seen() -> None:
+    assert "numpy" in imported("-c", "import crosscheck; crosscheck.Case")
