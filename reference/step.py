@@ -149,10 +149,10 @@ class Training:
             if uses == 1:
                 self.gradients[name] = part
             elif len(arrived) == uses:
-                total = {self.case.gradient(name): self.total(arrays(arrived))}
+                total = {self.case.gradient(name): self.total(name, arrays(arrived))}
                 (self.gradients[name],) = self.operation("backward", name, "sum", arrived, total)
 
-    def total(self, parts: Sequence[Array]) -> Array:
+    def total(self, name: str, parts: Sequence[Array]) -> Array:
         """The gradient of what is used more than once: the sum over its uses."""
         return reduce(add, parts)
 

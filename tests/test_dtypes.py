@@ -1,0 +1,167 @@
+"""Everything computes in the dtype of the case and in no other: no silent promotion, no warning."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import crosscheck as cc
+import numpy as np
+import pytest
+from crosscheck.reference import DTYPES, Layer, Loss, Optimizer, train
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+N, I, O = 7, 3, 5  # noqa: E741 - the letters of the reference
+
+LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
+    "dense": (cc.Dense(I, O), ((N, I),)),
+    "relu": (cc.Relu(), ((N, O),)),
+    "tanh": (cc.Tanh(), ((N, O),)),
+    "sigmoid": (cc.Sigmoid(), ((N, O),)),
+    "softmax": (cc.Softmax(), ((N, O),)),
+    "add": (cc.Add(), ((N, O), (N, O))),
+}
+
+LOSSES: dict[str, Loss] = {
+    **{f"cross_entropy-{reduction}": cc.CrossEntropy(reduction) for reduction in ("mean", "sum", "mean_over_outputs")},
+    **{
+        f"softmax_cross_entropy-{reduction}-{targets}": cc.SoftmaxCrossEntropy(reduction, targets)
+        for reduction in ("mean", "sum", "mean_over_outputs")
+        for targets in ("indices", "distributions")
+    },
+    **{f"mean_squared_error-{reduction}": cc.MeanSquaredError(reduction) for reduction in ("mean", "sum", "half_sum")},
+}
+
+# Binary fractions, but for those options whose defaults are none. float16 has no 1e-8 and rounds it to 0.
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": cc.SGD(0.125),
+    "sgd-momentum": cc.SGD((0.125, 0.0625, 0.1), momentum=0.9, dampening=0.3, weight_decay=0.1),
+    "sgd-nesterov": cc.SGD(0.125, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "adam": cc.Adam((0.125, 0.0625, 0.1), weight_decay=0.1),
+    "adam-epsilon": cc.Adam(0.125, epsilon=1e-3),
+}
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def draw(generator: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
+    return generator.standard_normal(shape).astype(dtype)
+
+
+def require_dtype(dtype: str, **arrays: Any) -> None:
+    found = {name: str(array.dtype) for name, array in arrays.items() if array.dtype != np.dtype(dtype)}
+    assert not found, f"not of {dtype}: {found}"
+
+
+@every_dtype
+@pytest.mark.parametrize(("layer", "shapes"), LAYERS.values(), ids=LAYERS)
+def test_a_layer_stays_in_its_dtype(layer: Layer, shapes: tuple[tuple[int, ...], ...], dtype: str) -> None:
+    generator = np.random.Generator(np.random.PCG64(6))
+    params = {name: draw(generator, shape, dtype) for name, shape in layer.parameters().items()}
+    y, saved = layer.forward(*(draw(generator, shape, dtype) for shape in shapes), params)
+    dx, dparams = layer.backward(draw(generator, y.shape, dtype), saved, params)
+    dinputs = dx if isinstance(dx, tuple) else (dx,)
+    require_dtype(dtype, y=y, **{f"dinput {place}": dinput for place, dinput in enumerate(dinputs)}, **dparams)
+
+
+@every_dtype
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_loss_stays_in_its_dtype(loss: Loss, dtype: str) -> None:
+    generator = np.random.Generator(np.random.PCG64(7))
+    prediction = generator.dirichlet(np.ones(O), N).astype(dtype)
+    drawn = loss.draw_target(generator, prediction.shape)
+    target = drawn.astype("int64" if loss.integer_targets else dtype)
+    value, saved = loss.forward(prediction, target)
+    require_dtype(dtype, loss=value, gradient=loss.backward(saved))
+
+
+@every_dtype
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_an_optimizer_stays_in_its_dtype(optimizer: Optimizer, dtype: str) -> None:
+    generator = np.random.Generator(np.random.PCG64(8))
+    weight = draw(generator, (I, O), dtype)
+    slots = optimizer.slots(weight)
+    require_dtype(dtype, **slots)
+    for rate in optimizer.learning_rates(3):
+        weight, slots = optimizer.update(weight, draw(generator, (I, O), dtype), slots, rate)
+        require_dtype(dtype, weight=weight, **slots)
+
+
+def network(loss: Loss, optimizer: Optimizer, dtype: str) -> cc.Case:
+    """Every layer, in a network with a residual and a value used twice, over two steps."""
+    nodes = (
+        cc.Node("in", cc.Dense(I, O)),
+        cc.Node("tanh", cc.Tanh()),
+        cc.Node("sigmoid", cc.Sigmoid(), takes=("in",)),
+        cc.Node("joined", cc.Add(), takes=("tanh", "sigmoid")),
+        cc.Node("twice", cc.Add(), takes=("joined", "joined")),
+        cc.Node("relu", cc.Relu()),
+        cc.Node("out", cc.Dense(O, 4)),
+        cc.Node("softmax", cc.Softmax()),
+    )
+    generator = np.random.Generator(np.random.PCG64(9))
+    target = loss.draw_target(generator, (N, 4))
+    shapes = {"in.weight": (I, O), "in.bias": (O,), "out.weight": (O, 4), "out.bias": (4,)}
+    return cc.Case(
+        name="every-layer",
+        nodes=nodes,
+        loss=loss,
+        optimizer=optimizer,
+        weights={name: 0.25 * generator.standard_normal(shape) for name, shape in shapes.items()},
+        batches=(cc.Batch(generator.standard_normal((N, I)), target),),
+        steps=3,
+        dtype=dtype,
+    )
+
+
+@every_dtype
+@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam-epsilon"])
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy-mean", "softmax_cross_entropy-sum-indices", "mean_squared_error-half_sum"]
+)
+def test_a_whole_network_stays_in_its_dtype(loss: str, optimizer: str, dtype: str) -> None:
+    case = network(LOSSES[loss], OPTIMIZERS[optimizer], dtype)
+    trace = cc.Trace()
+    train(case, trace.keep)  # and not run(case), which silences warnings
+    integers = {"0/data/target", "1/data/target", "2/data/target"} if case.loss.integer_targets else set()
+    require_dtype(dtype, **trace.tensors, **{n: array for n, array in trace.given.items() if n not in integers})
+    assert all(trace[name].dtype == np.int64 for name in integers)
+    assert all(np.isfinite(trace[name]).all() for name in trace)
+
+
+@every_dtype
+def test_a_case_casts_its_numbers_once(dtype: str) -> None:
+    case = network(cc.MeanSquaredError(), cc.SGD(0.1), dtype)
+    batch = case.batch(0)
+    require_dtype(dtype, inputs=batch.inputs, targets=batch.targets, **case.weights)
+    again = network(cc.MeanSquaredError(), cc.SGD(0.1), "longdouble")
+    np.testing.assert_array_equal(batch.inputs, again.batch(0).inputs.astype("float64").astype(dtype))
+    for array in (batch.inputs, batch.targets, *case.weights.values()):
+        assert not array.flags.writeable
+
+
+def test_long_double_is_more_than_double_where_there_is_one() -> None:
+    if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:
+        pytest.skip("long double is double on this machine")
+    y, _ = cc.Tanh().forward(np.ones(1, np.longdouble), {})
+    assert y[0] != np.longdouble(float(y[0]))
+
+
+def require_covered(what: str, kinds: Iterable[str], tried: Iterable[Any]) -> None:
+    assert set(kinds) == {part.kind for part in tried}, f"a {what} is not tried in {__file__}"
+
+
+def test_everything_is_tried() -> None:
+    require_covered("layer", cc.LAYERS, (layer for layer, _ in LAYERS.values()))
+    require_covered("loss", cc.LOSSES, LOSSES.values())
+    require_covered("optimizer", cc.OPTIMIZERS, OPTIMIZERS.values())
+
+
+def test_what_is_not_tried_is_complained_of() -> None:
+    with pytest.raises(AssertionError, match="a loss is not tried"):
+        require_covered("loss", [*cc.LOSSES, "invented"], LOSSES.values())
+
+
+def test_a_promotion_is_caught() -> None:
+    with pytest.raises(AssertionError, match="float64"):
+        require_dtype("float32", y=np.ones(3, np.float32) * np.sqrt(2.0))
