@@ -1,0 +1,1 @@
+"""Array classes under which the reference's own code also runs: one table of rules each, on one base."""
