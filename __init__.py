@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .adapters import ADAPTERS, NotInstalled, Unsupported
     from .api import Agreement, check, compare, load_case, record, save_case
     from .comparison.agreement import Disagreement, SubjectAgreement, TensorAgreement
-    from .comparison.tolerance import EpsilonTable, Tolerance
+    from .comparison.tolerance import Computed, EpsilonTable, Tolerance
     from .reference import (
         LAYERS,
         LOSSES,
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
         Adam,
         Add,
         Batch,
+        BatchNorm,
         Case,
         CaseError,
+        Conv2d,
         CrossEntropy,
         Dense,
+        Embedding,
+        Gelu,
+        LayerNorm,
         MeanSquaredError,
         Node,
         Operation,
         Relu,
+        ScaledDotProductAttention,
         Sigmoid,
         Softmax,
         SoftmaxCrossEntropy,
@@ -48,10 +54,11 @@ _HOMES = {
     "adapters": "ADAPTERS NotInstalled Unsupported",
     "api": "Agreement check compare load_case record save_case",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
-    "comparison.tolerance": "EpsilonTable Tolerance",
+    "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "reference": (
-        "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch Case CaseError CrossEntropy Dense MeanSquaredError Node Operation "
-        "Relu Sigmoid Softmax SoftmaxCrossEntropy Tanh Trace"
+        "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Case CaseError Conv2d CrossEntropy Dense "
+        "Embedding Gelu LayerNorm MeanSquaredError Node Operation Relu ScaledDotProductAttention Sigmoid "
+        "Softmax SoftmaxCrossEntropy Tanh Trace"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -79,17 +86,24 @@ __all__ = [
     "Add",
     "Agreement",
     "Batch",
+    "BatchNorm",
     "Case",
     "CaseError",
+    "Computed",
+    "Conv2d",
     "CrossEntropy",
     "Dense",
     "Disagreement",
+    "Embedding",
     "EpsilonTable",
+    "Gelu",
+    "LayerNorm",
     "MeanSquaredError",
     "Node",
     "NotInstalled",
     "Operation",
     "Relu",
+    "ScaledDotProductAttention",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",

@@ -38,12 +38,14 @@ def check(
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
+    truth: bool = False,
     tolerance: Tolerance | None = None,
 ) -> Agreement:
     """Compute a case by hand and in frameworks, from identical weights, and compare every tensor of every step.
 
     ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
-    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``.
+    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``; ``truth`` adds how far each
+    party is from the true values.
 
     Raises:
         CaseError: a case that cannot be run as it is written.
@@ -57,7 +59,7 @@ def check(
     >>> agreement.raise_if_failed()
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    found = check_case(loaded, against, device=device, only=only, tolerance=tolerance)
+    found = check_case(loaded, against, device=device, only=only, truth=truth, tolerance=tolerance)
     return Agreement(**vars(found))
 
 

@@ -108,6 +108,9 @@ def run(
     top: Annotated[
         int, typer.Option(min=0, help="Show so many of each framework's tensors, worst first; 0 shows all.")
     ] = 8,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Say how far each party is from the true values, and who is nearest.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Status 1 where a framework cannot express a case.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the reports, one folder a case.")] = Path("reports"),
     json: Annotated[
@@ -140,7 +143,7 @@ def run(
         agreements = []
         for case in loaded:
             with progress(case.name) as tell:
-                found = check(case, adapters, device=device.value, only=only or (), progress=tell)
+                found = check(case, adapters, device=device.value, only=only or (), truth=truth, progress=tell)
             console.print(render(found, top or None, console.width))
             console.print(f"written to {write(found, out / case.name)}\n", style="dim", markup=False)
             agreements.append(found)

@@ -9,7 +9,7 @@ framework's primitives, as its users write it, where it has no such operation).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..reference import Case, Node, Trace
 from ..reference.layers import Array, Shape
 
 ROUNDINGS = 64
-"""By how many units of rounding of a gradient's largest element two compilations of it may differ."""
+"""By how many units of rounding of the largest gradient two compilations may differ."""
 
 Support: TypeAlias = Literal["native", "composed"]
 T = TypeVar("T")
@@ -110,8 +110,11 @@ def perturbations(case: Case, inputs: Shape) -> dict[str, Shape]:
     A tensor of zeros is added to the input, to every node's output and, where a value or a parameter is used more
     than once, to each use. The derivative of the loss with respect to those zeros is the gradient wanted.
     Automatic differentiation offers this everywhere, compiled or not, and the sums change no value.
+    An input of indices has no gradient, and nothing is added to it.
     """
     shapes = case.shapes(inputs)
+    if case.integer_inputs:
+        del shapes["input"]
     wanted = {case.gradient(name): shape for name, shape in shapes.items()}
     for name, shape in {**shapes, **case.parameters}.items():
         if len(case.uses[name]) > 1:
@@ -158,12 +161,19 @@ def require_read_back(case: Case, read: Callable[[str], Array], subject: str) ->
             raise Altered(f"{subject}: weight {name!r} does not read back as it was given")
 
 
-def require_unperturbed(name: str, plain: Array, perturbed: Array, subject: str) -> None:
+def largest(gradients: Iterable[Array]) -> float:
+    """The magnitude of the largest of all elements, leaving out what is not finite."""
+    return max((float(np.max(np.abs(array[np.isfinite(array)]), initial=0)) for array in gradients), default=0.0)
+
+
+def require_unperturbed(name: str, plain: Array, perturbed: Array, subject: str, *, scale: float = 0.0) -> None:
     """Raise Altered unless a run without perturbations has the same gradient of a parameter.
 
-    The same but for rounding: a compiler fuses the two programs differently.
+    The same but for rounding: a compiler fuses the two programs differently. ``scale`` is the size of what rounds,
+    the largest of all gradients: one that is 0 but for rounding, as of the bias of an attention's keys, differs by
+    more than its own size.
     """
-    allowed = ROUNDINGS * np.finfo(plain.dtype).eps * np.max(np.abs(plain), initial=0)
+    allowed = ROUNDINGS * np.finfo(plain.dtype).eps * max(scale, np.max(np.abs(plain), initial=0))
     same = np.array_equal(plain, perturbed, equal_nan=True) or np.all(np.abs(plain - perturbed) <= allowed)
     if not same:
         raise Altered(f"{subject}: the perturbations change the gradient of {name!r}")

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ..reference import elementary
+
 Plain: TypeAlias = NDArray[Any]
 Rule: TypeAlias = Callable[..., Any]
 
@@ -32,6 +34,8 @@ FUNCTIONS = frozenset(
     "where argmax pad zeros_like ones_like full_like empty_like take_along_axis put_along_axis sliding_window_view "
     "concatenate stack broadcast_to".split()
 )
+ELEMENTARY = frozenset({"erf"})
+"""What NumPy lacks and reference/elementary.py has: each asks an arithmetic for its rule as NumPy's functions do."""
 METHODS = frozenset("sum mean max argmax reshape transpose swapaxes copy".split())
 ATTRIBUTES = frozenset("shape ndim size dtype T".split())
 
@@ -108,8 +112,7 @@ class Arithmetic(np.ndarray[Any, np.dtype[Any]]):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         cls = type(self)
-        key = ufunc.__name__.partition(" ")[0]  # numpy.frompyfunc calls its erf "erf (vectorized)"
-        key = key if method == "__call__" else f"{key}.{method}"
+        key = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if key not in cls.RULES:
             raise Outside(f"numpy.{key}")
         rule = cls.RULES[key]
@@ -172,13 +175,13 @@ class Arithmetic(np.ndarray[Any, np.dtype[Any]]):
         with cls.working():
             raw(self)[checked(index)] = raw(cls.operand(value))
 
-    def __eq__(self, other: object) -> Any:  # NumPy compares pairs by itself, without asking the class
-        return np.equal(self, other)  # type: ignore[call-overload]
+    def __eq__(self, other: Any) -> Any:  # NumPy compares pairs by itself, without asking the class
+        return np.equal(self, other)
 
-    def __ne__(self, other: object) -> Any:
-        return np.not_equal(self, other)  # type: ignore[call-overload]
+    def __ne__(self, other: Any) -> Any:
+        return np.not_equal(self, other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __bool__(self) -> bool:
         raise Outside("the truth of a mask (numpy.where takes masks), which")
@@ -286,6 +289,7 @@ GENERIC: dict[str, Rule] = {
 """Rules that serve every arithmetic."""
 
 ALLOWED: dict[str, Any] = {
-    name: sliding_window_view if name == "sliding_window_view" else getattr(np, name) for name in FUNCTIONS
+    **{name: sliding_window_view if name == "sliding_window_view" else getattr(np, name) for name in FUNCTIONS},
+    **{name: getattr(elementary, name) for name in ELEMENTARY},
 }
-"""The functions of the subset themselves: another of the same name (``numpy.linalg.matmul``) is not meant."""
+"""The functions themselves: another of the same name (``numpy.linalg.matmul``) is not meant."""

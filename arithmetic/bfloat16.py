@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reference.elementary import erf
 from .base import UFUNCS, Arithmetic, Plain, Rule, raw
 
 
@@ -45,6 +46,10 @@ def _argmax(cls: type[BFloat16], a: Any, axis: int | None = None, *, keepdims: b
     return np.argmax(raw(a), axis=axis, keepdims=keepdims)
 
 
+def _erf(cls: type[BFloat16], x: Any) -> Any:
+    return cls.of(rounded(erf(raw(x))))
+
+
 def _scatter(cls: type[BFloat16], target: Any, index: Any, values: Any) -> None:
     memory = raw(target)
     np.add.at(memory, index, raw(values))
@@ -66,6 +71,7 @@ class BFloat16(Arithmetic):
         "add.at": _scatter,
         "where": _where,
         "argmax": _argmax,
+        "erf": _erf,
     }
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..reference.elementary import erf
 from .base import UFUNCS, Arithmetic, Outside, Rule, raw
 
 MASK_TAKERS = frozenset({"multiply", "where"})
@@ -28,6 +29,10 @@ def _where(cls: type[Poison], condition: Any, x: Any, y: Any) -> Any:
 
 def _argmax(cls: type[Poison], a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     return np.argmax(raw(a), axis=axis, keepdims=keepdims)
+
+
+def _erf(cls: type[Poison], x: Any) -> Any:
+    return cls.lift(erf(raw(x)))
 
 
 class Poison(Arithmetic):
@@ -50,6 +55,7 @@ class Poison(Arithmetic):
         "add.at": _plain(np.add, "at"),
         "where": _where,
         "argmax": _argmax,
+        "erf": _erf,
     }
 
     @classmethod

@@ -9,11 +9,12 @@ How the variance q of a result follows from those of its operands, s being the r
 ==================  ===================================================================================================
 elementwise f       ``f'(v)^2 q + fresh(f(v))``, for several operands the sum over them
 product             ``a^2 q_b + b^2 q_a + q_a q_b + fresh(a b)``
-fresh(v)            ``(k u v)^2 / 3 + floor^2``: an error spread evenly over k roundoffs, k by the table ``K``; 0 where v
-                    is 0, and for what no format rounds: a copy, a sign, ``x + 0``, times or by a power of two
+fresh(v)            ``(k u v)^2 / 3 + floor^2``: an error spread evenly over k roundoffs, k as in ``K``; 0 where v is
+                    0, and for what no format rounds: a copy, a sign, ``x + 0``, times or by a power of two
 contraction, sum    ``(|A| s_B + s_A (|B| + s_B))^2 + m fresh``: what came in adds up linearly, because equal rows make
                     equal errors; fresh is ``u^2/3 [(1 + n/2) sum (a b)^2 + (1 + n/3) (sum a b)^2]``, for n terms
-                    added in any order, and m the number of equal terms, which round equally
+                    added in any order, and m the number of equal terms, which round equally; for a long sum at
+                    least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger
 maximum             that of the larger; where the two are within 12 sigma the larger of theirs (a maximum moves no
                     further than what moves most)
 sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the root by no more than the root of s
@@ -36,6 +37,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reference.elementary import erf
 from .base import Arithmetic, Plain, Rule, raw
 
 K = {
@@ -61,6 +63,9 @@ NEAR = 12.0
 SMALLEST_SIGMA = 2.0**-537
 """The smallest error whose square float64 can hold."""
 
+PARTIAL_SUMS = 8
+"""How many of the sums on the way to a long one are looked at."""
+
 PIECE = 1 << 14
 """Elements that an elementwise rule takes at a time, so that its temporaries stay in the cache."""
 
@@ -85,6 +90,7 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
         {
             "unit": unit,
             "floor": max(normal if flushes else subnormal, SMALLEST_SIGMA),
+            "normal": normal,
             "spread": spread,
             "rounded": staticmethod(ROUNDED[dtype]),
             "memory": np.dtype([("value", "g" if dtype == "longdouble" else "f8"), ("variance", "f8")]),
@@ -127,6 +133,8 @@ class Tracked(Arithmetic):
     """The unit roundoff u of the subject."""
     floor: ClassVar[float]
     """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one when it flushes."""
+    normal: ClassVar[float]
+    """Its smallest normal number: below it even a scaling by a power of two rounds."""
     spread: ClassVar[bool]
     """Whether masks near their kink take both values."""
     rounded: ClassVar[Callable[[float], float]]
@@ -169,6 +177,11 @@ class Tracked(Arithmetic):
         variance += cls.floor**2
         return variance * (value != 0)
 
+    @classmethod
+    def scaled(cls, value: Any) -> Any:
+        """Variance of a scaling by a power of two: 0, but for what becomes subnormal."""
+        return cls.floor**2 * ((np.abs(value) < cls.normal) & (value != 0))
+
     @property
     def value(self) -> Plain:
         """The values, float64 (long double for a subject in it); a copy."""
@@ -188,17 +201,20 @@ class Tracked(Arithmetic):
 
 
 def settled(value: Any, variance: Variance) -> Any:
-    """The variances, 0 where the value is not finite and where they are not numbers."""
+    """The variances, 0 where the value is not finite; infinite, and so no longer of use, where they are not numbers."""
+    if isinstance(variance, float) and variance == 0:
+        return variance
     with np.errstate(all="ignore"):
-        if np.isfinite(np.sum(value * 0.0) + np.sum(variance)):
+        if np.isfinite(np.add.reduce(value * 0.0 + variance, axis=None)):
             return variance
-        return np.where(np.isfinite(value) & ~np.isnan(variance), variance, 0.0)
+        return np.where(np.isfinite(value), np.where(np.isnan(variance), np.inf, variance), 0.0)
 
 
 def parts(x: Any) -> tuple[Any, Variance]:
     """Values and variances of a tracked array or a piece of its memory; 0.0 where all variances are 0."""
     memory = raw(x)
-    return memory["value"], memory["variance"] if memory["variance"].any() else 0.0
+    value, variance = memory["value"], np.asarray(memory["variance"])  # an array, of what has no axes too
+    return value, variance if variance.any() else 0.0
 
 
 def times(factor: Any, variance: Variance) -> Variance:
@@ -244,10 +260,11 @@ def pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
             yield (slice(start, start + step), *rest)
 
 
-def matching(piece: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+def matching(piece: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The index of an operand of this shape, which is broadcast, that belongs to a piece of the result."""
     last = piece[len(piece) - len(shape) :]
-    return tuple(slice(None) if size == 1 else part for part, size in zip(last, shape, strict=True))
+    # The ellipsis keeps what has no axes an array: NumPy would make a scalar of it.
+    return (*(slice(None) if size == 1 else part for part, size in zip(last, shape, strict=True)), ...)
 
 
 def _add(sign: int) -> Rule:
@@ -283,21 +300,23 @@ def _dyadic(a: Any) -> bool:
 def _product(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a * b
     rounds = not (scales(a, q_a) or scales(b, q_b))
-    return value, times(a, q_b) + times(b, q_a) + q_a * q_b + (cls.fresh(value, K["multiply"]) if rounds else 0.0)
+    return value, times(a, q_b) + times(b, q_a) + q_a * q_b + (
+        cls.fresh(value, K["multiply"]) if rounds else cls.scaled(value)
+    )
 
 
 @elementwise
 def _square(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
     # (a + e)^2 = a^2 + 2 a e + e^2, and e^2 is at most a few q
     value = a * a
-    return value, times(2 * a, q) + q * q * 3 + (0.0 if scales(a, q) else cls.fresh(value, K["multiply"]))
+    return value, times(2 * a, q) + q * q * 3 + (cls.scaled(value) if scales(a, q) else cls.fresh(value, K["multiply"]))
 
 
 @elementwise
 def _quotient(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a / b
     variance = times(1 / b, q_a) + times(value / b, q_b)
-    return value, variance + (0.0 if scales(b, q_b) else cls.fresh(value, K["divide"]))
+    return value, variance + (cls.scaled(value) if scales(b, q_b) else cls.fresh(value, K["divide"]))
 
 
 @elementwise
@@ -341,8 +360,9 @@ def _function(name: str, function: Callable[[Any], Any], slope: Callable[[Any, A
     return rule
 
 
+@elementwise
 def _erf(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
-    value = np.frompyfunc(math.erf, 1, 1)(a).astype(a.dtype)
+    value = erf(a)
     passed = times(2 / math.sqrt(math.pi) * np.exp(-a * a), q)
     return value, passed + cls.fresh(np.sign(value), K["erf"])  # absolute: of the size of 1
 
@@ -380,9 +400,7 @@ def _comparison(compare: np.ufunc) -> Rule:
     def rule(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
         mask = compare(a, b).astype(float)
         q = q_a + q_b
-        if not cls.spread or not isinstance(q, np.ndarray):
-            return mask, 0.0
-        return mask, ((q > 0) & (np.abs(a - b) <= NEAR * np.sqrt(q))).astype(float)
+        return mask, (q > 0) & (np.abs(a - b) <= NEAR * np.sqrt(q)) if cls.spread else 0.0
 
     return rule
 
@@ -392,10 +410,10 @@ def _chosen(
     cls: type[Tracked], mask: Any, undecided: Variance, a: Any, q_a: Variance, b: Any, q_b: Variance
 ) -> tuple[Any, Variance]:
     holds = mask != 0
-    value, variance = np.where(holds, a, b), np.where(holds, q_a, q_b)
+    variance: Variance = np.where(holds, q_a, q_b)
     if isinstance(undecided, np.ndarray):
-        variance += np.where(undecided > 0, (a - b) ** 2, 0.0)
-    return value, variance
+        variance = variance + np.where(undecided > 0, (a - b) ** 2, 0.0)
+    return np.where(holds, a, b), variance
 
 
 def _where(cls: type[Tracked], condition: Any, x: Any, y: Any) -> Any:
@@ -428,7 +446,10 @@ def _sum(cls: type[Tracked], x: Any, axis: Any = 0, keepdims: bool = False) -> A
     value = np.asarray(np.sum(a, axis=axis, keepdims=keepdims))
     n = np.count_nonzero(a, axis=axis, keepdims=keepdims)
     squares = np.sum(a * a, axis=axis, keepdims=keepdims)
-    variance = _summing(cls, n, squares, value) * multiplicity(a, axis, keepdims)
+    variance = _summing(cls, n, squares, value)
+    if a.size // max(1, value.size) >= 2 * PARTIAL_SUMS:
+        variance = np.maximum(variance, cls.unit**2 / 3 * n * _partial_of_sum(a, axis, keepdims))
+    variance = variance * multiplicity(a, axis, keepdims)
     if isinstance(q, np.ndarray):
         variance = variance + np.sum(np.sqrt(q), axis=axis, keepdims=keepdims) ** 2
     return cls.pair(value, variance)
@@ -440,13 +461,32 @@ def _summing(cls: type[Tracked], n: Any, squares: Any, value: Any) -> Any:
     return variance * (n > 1)
 
 
-def multiplicity(a: Plain, axis: Any, keepdims: bool) -> Any:
-    """For each sum the number of times that its most frequent term other than 0 stands in it."""
+def _partial_of_sum(a: Plain, axis: Any, keepdims: bool) -> Any:
+    """The mean square of the sums on the way to a sum, as ``_partial`` has it."""
+    terms, shape, axes = terms_of(a, axis)
+    starts = np.linspace(0, terms.shape[1], PARTIAL_SUMS, endpoint=False).astype(int)
+    so_far = np.cumsum(np.add.reduceat(terms, starts, axis=1), axis=1)
+    mean = (so_far * so_far).mean(axis=1).reshape(shape)
+    return np.expand_dims(mean, axes) if keepdims else mean
+
+
+def terms_of(a: Plain, axis: Any) -> tuple[Plain, list[int], tuple[int, ...]]:
+    """The terms of each sum along some axes, a row for each; the shape of the sums, and the axes."""
     axes = tuple(range(a.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, a.ndim)
     kept = [place for place in range(a.ndim) if place not in axes]
     shape = [a.shape[place] for place in kept]
-    terms = np.sort(nearly(a).transpose(*kept, *axes).reshape(-1, math.prod(a.shape[place] for place in axes)), axis=1)
-    counts = longest_run(terms).reshape(shape)
+    terms = a.transpose(*kept, *axes).reshape(math.prod(shape), -1) if a.size else np.zeros((math.prod(shape), 0))
+    return terms, shape, axes
+
+
+def multiplicity(a: Plain, axis: Any, keepdims: bool) -> Any:
+    """For each sum the number of times that its most frequent term other than 0 stands in it."""
+    terms, shape, axes = terms_of(a, axis)
+    counts = np.ones(shape, np.int64)
+    rows = max(1, PIECE // max(1, terms.shape[1]))
+    for start in range(0, len(terms), rows):
+        some = np.sort(nearly(terms[start : start + rows]), axis=1)
+        counts.reshape(-1)[start : start + rows] = longest_run(some)
     return np.expand_dims(counts, axes) if keepdims else counts
 
 
@@ -481,6 +521,8 @@ def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
     # in place where it can be: these are as large as the result
     fresh = squares * (1 + n / 2 if n > 1 else 0.0)
     fresh += (1 + n / 3 if n > 1 else 1.0) * (value * value)
+    if n >= 2 * PARTIAL_SUMS:
+        np.maximum(fresh, squares + n * _partial(a, b, n), out=fresh)
     fresh *= cls.unit**2 / 3 * equal_terms(a, b)
     fresh += n * cls.floor**2 * (squares != 0)
     if isinstance(q_a, np.ndarray) or isinstance(q_b, np.ndarray):
@@ -492,6 +534,18 @@ def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
             linear = linear + s_a @ (np.abs(b) + s_b)
         fresh += linear * linear
     return cls.pair(value, fresh)
+
+
+def _partial(a: Plain, b: Plain, n: int) -> Plain:
+    """The mean square of the sums on the way to ``a @ b``: terms that follow a trend make them larger."""
+    so_far: Any = 0.0
+    total: Any = 0.0
+    for part in np.array_split(np.arange(n), PARTIAL_SUMS):
+        first, last = part[0], part[-1] + 1
+        so_far = so_far + a[..., first:last] @ (b[first:last] if b.ndim == 1 else b[..., first:last, :])
+        total = total + so_far * so_far
+    mean: Plain = total / PARTIAL_SUMS
+    return mean
 
 
 def equal_terms(a: Plain, b: Plain) -> int:
@@ -534,18 +588,19 @@ def _scatter(cls: type[Tracked], target: Any, index: Any, values: Any) -> None:
     """``target[index] += values``, where one place may be met several times: to each place belongs a sum."""
     memory, (v, q) = raw(target), parts(values)
     place = np.arange(memory.size).reshape(memory.shape)[index]
-    place, v = np.broadcast_arrays(place, v)
-    flat = place.ravel()
+    v, q = (np.broadcast_to(part, place.shape) for part in (v, q))
     before = memory["value"].ravel()
 
-    def collected(terms: Any, start: Any) -> Any:
-        return start + np.bincount(flat, np.broadcast_to(terms, place.shape).ravel(), memory.size)
+    def collected(start: Plain, terms: Plain) -> Plain:
+        total = start.copy()
+        np.add.at(total, place, terms)
+        return total
 
-    value = before + collected(v, 0.0)
-    n = collected(v != 0, before != 0)
-    squares = collected(v * v, before * before)
-    linear = collected(np.sqrt(q), np.sqrt(memory["variance"].ravel()))
-    fresh = _summing(cls, n, squares, value) * _equal_at(flat, v.ravel(), memory.size)
+    value = collected(before, v)
+    n = collected((before != 0).astype(float), v != 0)
+    squares = collected(before * before, v * v)
+    linear = collected(np.sqrt(memory["variance"].ravel()), np.sqrt(q))
+    fresh = _summing(cls, n, squares, value) * _equal_at(place.ravel(), v.ravel(), memory.size)
     memory["value"] = value.reshape(memory.shape)
     memory["variance"] = settled(value, linear * linear + fresh).reshape(memory.shape)
 
@@ -578,7 +633,7 @@ Tracked.RULES = {
     "tanh": _function("tanh", np.tanh, lambda x, y: 1 - y * y),
     "arctan": _function("arctan", np.arctan, lambda x, y: 1 / (1 + x * x)),
     "sqrt": _sqrt,
-    "erf": elementwise(_erf),
+    "erf": _erf,
     **{
         compare.__name__: _comparison(compare)
         for compare in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)

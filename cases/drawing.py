@@ -39,16 +39,17 @@ def scale(shape: Shape) -> float:
 
 
 def draw_batch(nodes: Sequence[Node], loss: Loss, inputs: Shape, seed: int) -> Batch:
-    """The data of one step: first the inputs, of the given shape and standard normal, then the targets.
+    """The data of one step: first the inputs, of the given shape, then the targets.
 
-    Targets are what the loss draws for the shape of the last node's output.
+    Inputs are what the layer of the first node draws: standard normal, or for an embedding any of its indices, all
+    equally likely. Targets are what the loss draws for the shape of the last node's output.
 
     Raises:
         CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
     """
     prediction = output_shapes(nodes, inputs)[nodes[-1].name]
     generator = np.random.Generator(np.random.PCG64(seed))
-    drawn = generator.standard_normal(inputs)
+    drawn = nodes[0].layer.draw_input(generator, inputs)
     try:
         return Batch(rounded(drawn), rounded(loss.draw_target(generator, prediction)))
     except CaseError as error:

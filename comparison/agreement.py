@@ -7,25 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ..reference.layers import Array
+from .verdicts import HARMLESS, SEVERITY, Outcome, Verdict
 
-Verdict: TypeAlias = Literal[
-    "agree", "disagree", "kink", "not given", "unsupported", "crashed", "timed out", "not compared"
-]
 Check: TypeAlias = Literal["present", "expected", "dtype", "shape", "nan", "infinity", "values"]
 """What a tensor failed: to be there, to be among the case's, or the comparison of this property."""
-
-SEVERITY: tuple[Verdict, ...] = ("crashed", "timed out", "disagree", "not given", "not compared", "kink", "agree")
-"""Verdicts from the worst: a subject's is the worst of its tensors'."""
 
 
 @dataclass(frozen=True)
 class TensorAgreement:
     """One tensor of a subject against the reference's. It starts as ``not compared``; only a comparison changes that.
 
-    Figures are over the elements that are finite on both sides: ``max_abs`` in the tensor's own unit, ``max_rel``
-    relative to the reference, ``max_ulp`` in representable numbers, ``sigmas`` in expected rounding errors;
-    ``tolerance`` and ``would_pass`` (the tolerance that would have passed) at ``worst_index``, the element with the
-    most sigmas, whose two values are ``reference`` and ``subject``. ``nan`` and ``inf`` count (reference, subject).
+    Figures are those of the comparison that decides, the local one where it was made, over the elements that are
+    finite on both sides: ``max_abs`` in the tensor's own unit, ``max_rel`` relative to what is expected, ``max_ulp``
+    in representable numbers, ``sigmas`` in expected rounding errors; ``tolerance`` and ``would_pass`` (the tolerance
+    that would have passed) at ``worst_index``, the element with the most sigmas, whose two values are ``reference``
+    and ``subject``. ``nan`` and ``inf`` count (reference, subject).
     """
 
     name: str
@@ -39,19 +35,26 @@ class TensorAgreement:
     """The first check that the tensor did not pass, in the order in which they are made."""
     received: str = ""
     """What the subject gave instead, where it is not a matter of values."""
-    end_to_end: Verdict = "not compared"
-    local: Verdict = "not compared"
+    end_to_end: Outcome = "not compared"
+    """Against the reference's own run from the initial weights."""
+    local: Outcome = "not compared"
+    """Against what the reference's operation makes of the subject's own inputs to it."""
     native: bool | None = None
     max_abs: float | None = None
     max_rel: float | None = None
     max_ulp: float | None = None
     sigmas: float | None = None
+    end_to_end_sigmas: float | None = None
+    local_sigmas: float | None = None
     tolerance: float | None = None
     would_pass: float | None = None
     worst_index: tuple[int, ...] | None = None
     reference: float | None = None
     subject: float | None = None
     truth_distance: float | None = None
+    """How far the subject's tensor is from the truth at most, in the tensor's own unit, where that was asked for."""
+    reference_truth_distance: float | None = None
+    """The same of the reference's own tensor."""
     mismatched: int | None = None
     elements: int | None = None
     nan: tuple[int, int] | None = None
@@ -95,6 +98,25 @@ class SubjectAgreement:
 
 
 @dataclass(frozen=True)
+class TruthAgreement:
+    """How far each party is from the truth, at its worst, in unit roundoffs of the tensor's largest element."""
+
+    how: str
+    """How the truth was found, and whether it is certified."""
+    digits: int
+    """Decimal digits of it that are certified in every tensor."""
+    distances: Mapping[str, float]
+    """By party, the reference among them: the largest distance of any tensor."""
+    tensors: Mapping[str, str]
+    """By party: the tensor that is that far off."""
+
+    @property
+    def nearest(self) -> str:
+        """The party that is nearest to the truth."""
+        return min(self.distances, key=lambda party: self.distances[party])
+
+
+@dataclass(frozen=True)
 class Agreement:
     """One case, the reference, and every subject that was held against it."""
 
@@ -104,6 +126,7 @@ class Agreement:
     about: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     subjects: Mapping[str, SubjectAgreement] = field(default_factory=dict)
+    truth: TruthAgreement | None = None
     evidence: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
     """The tensors that failed, as ``SOURCE/STEP/PHASE/NAME``: the reference's and the subject's."""
 
@@ -114,9 +137,9 @@ class Agreement:
 
     @property
     def ok(self) -> bool:
-        """Whether something was compared and everything compared agrees; what is unsupported does not count."""
+        """Whether something was compared and nothing compared disagrees; what is unsupported does not count."""
         supported = [subject for subject in self.subjects.values() if subject.verdict != "unsupported"]
-        return bool(supported) and all(subject.verdict == "agree" for subject in supported)
+        return bool(supported) and all(subject.verdict in HARMLESS for subject in supported)
 
     def raise_if_failed(self) -> None:
         """Raise Disagreement, naming each subject's verdict and first divergence, unless all is well."""
@@ -145,8 +168,10 @@ def describe(subject: SubjectAgreement) -> str:
     total = len(subject.tensors)
     if subject.reason:
         return f"{subject.verdict}: {subject.reason}"
+    kinks = sum("kink" in (tensor.end_to_end, tensor.local) for tensor in subject.tensors)
+    note = f" ({kinks} beyond a mask that rounding leaves undecided, judged by their own operation)" if kinks else ""
     if subject.verdict == "agree":
-        return f"all {total} tensors agree"
+        return f"all {total} tensors agree{note}"
     line = f"{subject.verdict}: {subject.count('agree')} of {total} tensors agree"
     if subject.count("not given"):
         line += f", {subject.count('not given')} not given"

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 
 from ..adapters import ADAPTERS, Unsupported, load_adapter, missing
 from ..reference import Case, run
-from ..reference.layers import Array
 from .agreement import Agreement, SubjectAgreement
-from .compare import agreement_of, compare_subject
-from .tolerance import Tolerance
+from .compare import Comparison, agreement_of, standing
+from .tolerance import Computed, Tolerance
 
 FIRST_CHOICE = ("torch", "jax")
 """What a case is checked against unless it is said: those of these that are installed."""
@@ -21,6 +20,7 @@ def check(
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
+    truth: bool = False,
     tolerance: Tolerance | None = None,
     progress: Callable[[str], None] = lambda subject: None,
 ) -> Agreement:
@@ -28,7 +28,7 @@ def check(
 
     A framework that cannot express the case is ``unsupported``, one that fails is ``crashed``, each with the reason;
     neither counts as agreement, and the others go on. ``only`` are patterns of tensor names, ``*/gradient/*``;
-    ``progress`` is told each name before its run.
+    ``truth`` adds how far each party is from the true values; ``progress`` is told each name before its run.
 
     Raises:
         KeyError: no adapter of a name.
@@ -36,10 +36,14 @@ def check(
     """
     names = tuple(against) if against is not None else installed()
     adapters = [load_adapter(name) for name in dict.fromkeys(names)]
-    patterns = tuple(only)
     progress("reference")
-    reference = run(case)
-    evidence: dict[str, Array] = {}
+    comparison = Comparison(run(case), tolerance or Computed(), tuple(only))
+    traces = []
+    if truth:
+        from .truth import truth_of
+
+        progress("truth")
+        comparison.truth = truth_of(case)
     subjects = {}
     for adapter in adapters:
         progress(adapter.name)
@@ -52,10 +56,9 @@ def check(
             text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             subjects[adapter.name] = SubjectAgreement(version, "crashed", reason=text)
         else:
-            subjects[adapter.name] = compare_subject(
-                reference, trace, kinds=adapter.kinds, only=patterns, tolerance=tolerance, evidence=evidence
-            )
-    return agreement_of(case, subjects, evidence, reference)
+            subjects[adapter.name] = comparison.of(trace, adapter.kinds)
+            traces.append(trace)
+    return agreement_of(case, subjects, comparison, standing(comparison, traces))
 
 
 def installed() -> tuple[str, ...]:

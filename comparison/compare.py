@@ -1,45 +1,311 @@
-"""Two traces in, an agreement out."""
+"""Two traces in, an agreement out: every tensor compared end to end, and locally where that can be done."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..adapters.contract import Support
+from ..adapters.contract import Support as Nativeness
 from ..reference import Case, Operation, Trace, run
 from ..reference.layers import Array
 from ..reference.trace import phase_of
-from .agreement import SEVERITY, Agreement, Check, SubjectAgreement, TensorAgreement, Verdict
+from .agreement import Agreement, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
+from .diagnosis import Failure, diagnose
 from .figures import Figures, measure
-from .tolerance import EpsilonTable, Tolerance
+from .tolerance import Computed, Expected, Tolerance
+from .truth import Truth
+from .verdicts import Outcome, Support, Verdict, decide, worst
 
 
-def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
-    """Hold one trace against another, which counts as the reference.
+def compare(baseline: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
+    """Hold one trace against another, which counts as right.
+
+    Where that is the reference's own, each tensor is compared locally too.
 
     Raises:
         ValueError: traces of different cases.
     """
-    case = reference.case or subject.case
-    if reference.case and subject.case and reference.case.name != subject.case.name:
-        raise ValueError(f"expected two traces of one case; received {reference.case.name!r} and {subject.case.name!r}")
-    if case and not reference.operations:
-        reference = Trace(reference.source, case, reference.environment, reference.tensors, reference.given)
-        reference.operations = run(case).operations
-    evidence: dict[str, Array] = {}
-    found = compare_subject(reference, subject, tolerance=tolerance, evidence=evidence)
-    return agreement_of(case, {subject.source: found}, evidence, reference)
+    case = baseline.case or subject.case
+    if baseline.case and subject.case and baseline.case.name != subject.case.name:
+        raise ValueError(f"expected two traces of one case; received {baseline.case.name!r} and {subject.case.name!r}")
+    comparison = Comparison(baseline, tolerance or Computed())
+    found = comparison.of(subject)
+    return agreement_of(case, {subject.source: found}, comparison)
+
+
+@dataclass
+class Comparison:
+    """Subjects held against one baseline: the reference's trace, or another's that counts as right.
+
+    What does not depend on the subject is computed once. ``evidence`` collects the tensors that fail.
+    """
+
+    baseline: Trace
+    tolerance: Tolerance
+    only: Sequence[str] = ()
+    truth: Truth | None = None
+    """What every party's distance is measured from, where it is wanted."""
+    evidence: dict[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def operations(self) -> Sequence[Operation]:
+        """What made the tensors, in the order of computation."""
+        if self.baseline.operations or self.baseline.case is None:
+            return self.baseline.operations
+        return run(self.baseline.case).operations
+
+    @cached_property
+    def makers(self) -> dict[str, Operation]:
+        """Each tensor's operation."""
+        return {name: operation for operation in self.operations for name in operation.outputs}
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The tensors to compare, in the order of computation."""
+        ordered = [*(name for name in self.makers if name in self.baseline.tensors)]
+        ordered += [name for name in self.baseline if name not in self.makers]
+        return [name for name in ordered if wanted(self.only, name)]
+
+    @cached_property
+    def expected(self) -> Mapping[str, Expected]:
+        """What to expect of each tensor end to end."""
+        return self.tolerance.expect(self.baseline)
+
+    @cached_property
+    def undecided(self) -> Mapping[str, Expected]:
+        """The same, with masks and signs that rounding leaves open counting as open."""
+        return self.tolerance.expect(self.baseline, undecided=True)
+
+    def of(self, subject: Trace, kinds: Mapping[str, Nativeness] | None = None) -> SubjectAgreement:
+        """Compare every tensor of the baseline, and then what the subject has beyond them.
+
+        ``kinds`` says of each kind of operation whether it is the framework's own.
+        """
+        own = self.comparable(subject)
+        local = self.local(own)
+        tensors = [self.tensor(name, subject, own, local.get(name), kinds) for name in self.names]
+        beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
+        tensors += [unexpected(name, np.asarray(subject[name])) for name in beyond]
+        failures = self.failures(local, own)
+        diverging = (tensor.name for tensor in tensors if tensor.verdict == "disagree")
+        return SubjectAgreement(
+            version=str(subject.environment.get("version", "")),
+            verdict=worst(tensor.verdict for tensor in tensors),
+            first_divergence=next(diverging, None),
+            environment={key: value for key, value in subject.environment.items() if key != "version"},
+            diagnosis=tuple(self.diagnosed(own, failures)),
+            tensors=tuple(tensors),
+        )
+
+    def failures(self, local: Mapping[str, Found], own: Mapping[str, Array]) -> list[Failure]:
+        """The operations that fail locally."""
+        found = []
+        for operation in self.operations:
+            made = [name for name in operation.outputs if name in local]
+            failed = frozenset(name for name in made if local[name].outcome == "disagree")
+            if failed:
+                expected = {name: local[name].expected for name in failed}
+                found.append(Failure(operation, expected, {name: own[name] for name in made}, failed))
+        return found
+
+    def diagnosed(self, own: Mapping[str, Array], failures: Sequence[Failure]) -> list[Diagnosis]:
+        """Why they fail."""
+        if not failures or self.baseline.case is None:
+            return []
+        limit = self.tolerance.limit
+
+        def fits(expected: Expected, array: Array) -> Figures:
+            return figures_of(expected, array, limit)
+
+        return diagnose(self.baseline.case, self.operations, own, failures, fits)
+
+    def comparable(self, subject: Trace) -> dict[str, Array]:
+        """The subject's tensors that have the dtype and the shape of the baseline's."""
+        pairs = {
+            name: (np.asarray(self.baseline[name]), np.asarray(subject[name]))
+            for name in self.baseline
+            if name in subject.tensors
+        }
+        return {
+            name: own for name, (right, own) in pairs.items() if (own.dtype, own.shape) == (right.dtype, right.shape)
+        }
+
+    def local(self, own: Mapping[str, Array]) -> dict[str, Found]:
+        """Each tensor against what the reference's operation makes of the subject's own inputs to it."""
+        case = self.baseline.case
+        if case is None or self.baseline.source != "reference":
+            return {}
+        found: dict[str, Found] = {}
+
+        def judge(name: str, expected: Expected) -> None:
+            if name in own:
+                found[name] = Found.of(expected, own[name], self.tolerance.limit)
+
+        def judge_undecided(name: str, expected: Expected) -> None:
+            if name in found and found[name].outcome == "disagree":
+                found[name] = found[name].reconsidered(expected, own[name], self.tolerance.limit)
+
+        self.tolerance.local(case, own, judge)
+        # With every tensor recorded the subject's own values decide each mask. Otherwise rounding may leave one open.
+        if len(own) < len(self.baseline.tensors) and any(one.outcome == "disagree" for one in found.values()):
+            self.tolerance.local(case, own, judge_undecided, undecided=True)
+        return found
+
+    def end_to_end(self, name: str, own: Array) -> Found:
+        """A tensor against the baseline's own."""
+        expected = self.expected[name]
+        if not np.isfinite(expected.sigma).all():
+            # Rounding may have grown beyond what can be followed: agreement would mean nothing.
+            return Found(expected, figures_of(expected, own, self.tolerance.limit), "not compared")
+        found = Found.of(expected, own, self.tolerance.limit)
+        return (
+            found if found.outcome == "agree" else found.reconsidered(self.undecided[name], own, self.tolerance.limit)
+        )
+
+    def tensor(
+        self,
+        name: str,
+        subject: Trace,
+        own: Mapping[str, Array],
+        local: Found | None,
+        kinds: Mapping[str, Nativeness] | None,
+    ) -> TensorAgreement:
+        """One tensor: present, dtype, exact shape, NaN, signed infinities, values, in that order."""
+        right = np.asarray(self.baseline[name])
+        common = self.described(name, right, kinds)
+        if name not in subject.tensors:
+            return TensorAgreement(**common, **outcomes("not given"), failed="present")
+        given = np.asarray(subject[name])
+        if name not in own:
+            failed: Check = "dtype" if given.dtype != right.dtype else "shape"
+            received = str(given.dtype if failed == "dtype" else given.shape)
+            return TensorAgreement(**common, **outcomes("refused"), failed=failed, received=received)
+        end_to_end = self.end_to_end(name, given)
+        verdicts = outcomes("comparable", end_to_end, local)
+        deciding = local or end_to_end
+        if self.truth:
+            common["truth_distance"] = self.truth.distance(name, given)
+            common["reference_truth_distance"] = self.truth.distance(name, right)
+        failed_check = deciding.failed if verdicts["verdict"] == "disagree" else None
+        if failed_check:
+            self.evidence[f"{self.baseline.source}/{name}"] = deciding.expected.value.astype(right.dtype)
+            self.evidence[f"{subject.source}/{name}"] = given
+        return TensorAgreement(**common, **verdicts, **deciding.described(), failed=failed_check)
+
+    def described(self, name: str, right: Array, kinds: Mapping[str, Nativeness] | None) -> dict[str, Any]:
+        """What is known of a tensor before it is compared."""
+        maker = self.makers.get(name)
+        return {
+            "name": name,
+            "phase": phase_of(name),
+            "operation": maker.name if maker else "",
+            "kind": maker.kind if maker else "",
+            "shape": right.shape,
+            "dtype": str(right.dtype),
+            "native": None if kinds is None or maker is None else kinds.get(maker.kind, "native") == "native",
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one comparison of a tensor found."""
+
+    expected: Expected
+    figures: Figures
+    outcome: Outcome
+    failed: Check | None = None
+
+    @classmethod
+    def of(cls, expected: Expected, own: Array, limit: float) -> Found:
+        """Compare a tensor with what is expected of it."""
+        figures = figures_of(expected, own, limit)
+        if figures.agrees:
+            return cls(expected, figures, "agree")
+        return cls(expected, figures, "disagree", failed_check(expected.value, own))
+
+    def reconsidered(self, undecided: Expected, own: Array, limit: float) -> Found:
+        """The same where rounding leaves masks open: a kink, if that is enough to explain the difference."""
+        enough = figures_of(undecided, own, limit).agrees
+        return Found(self.expected, self.figures, "kink", None) if enough else self
+
+    def described(self) -> dict[str, Any]:
+        """The figures as an agreement holds them."""
+        return {name: value for name, value in vars(self.figures).items() if name != "agrees"}
+
+
+def figures_of(expected: Expected, own: Array, limit: float) -> Figures:
+    """The figures of a tensor, in the precision of what is expected; distances in numbers of its own dtype."""
+    value = expected.value
+    if value.dtype == own.dtype:
+        return measure(value, own, expected.sigma, limit=limit)
+    with np.errstate(all="ignore"):
+        wide = own.astype(value.dtype)
+        figures = measure(value, wide, expected.sigma, limit=limit)
+        ulps = np.abs(value - wide) / np.spacing(np.abs(value).astype(own.dtype)).astype(value.dtype)
+        return replace(figures, max_ulp=float(ulps[np.isfinite(ulps)].max(initial=0)))
+
+
+def outcomes(support: Support, end_to_end: Found | None = None, local: Found | None = None) -> dict[str, Any]:
+    """The outcomes of the two comparisons of a tensor, and the verdict."""
+    both: list[Outcome] = [found.outcome if found else "not compared" for found in (end_to_end, local)]
+    verdict: Verdict = decide(both[0], both[1], support)
+    return {
+        "verdict": verdict,
+        "end_to_end": both[0],
+        "local": both[1],
+        "end_to_end_sigmas": end_to_end.figures.sigmas if end_to_end else None,
+        "local_sigmas": local.figures.sigmas if local else None,
+    }
+
+
+def failed_check(right: Array, given: Array) -> Check:
+    """Which of the checks of its elements a tensor did not pass, the first in their order."""
+    if not np.array_equal(np.isnan(right), np.isnan(given)):
+        return "nan"
+    expected, found = (np.where(np.isinf(array), np.sign(array), 0) for array in (right, given))
+    return "values" if np.array_equal(expected, found) else "infinity"
+
+
+def unexpected(name: str, given: Array) -> TensorAgreement:
+    """A tensor of the subject that the case does not have."""
+    phase = phase_of(name) if name.count("/") > 1 else ""
+    common: dict[str, Any] = {"name": name, "phase": phase, "operation": "", "kind": ""}
+    common |= {"shape": given.shape, "dtype": str(given.dtype)}
+    return TensorAgreement(**common, **outcomes("refused"), failed="expected", received=name)
+
+
+def wanted(patterns: Sequence[str], name: str) -> bool:
+    """Whether a name matches one of the patterns; without patterns every name does."""
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def standing(comparison: Comparison, traces: Iterable[Trace]) -> TruthAgreement | None:
+    """How far the baseline and each of some traces are from the truth, where it is wanted."""
+    truth, case = comparison.truth, comparison.baseline.case
+    if truth is None or case is None:
+        return None
+    off = {trace.source: truth.furthest(trace, case.dtype) for trace in (comparison.baseline, *traces)}
+    return TruthAgreement(
+        truth.how,
+        truth.digits,
+        {party: found.roundoffs for party, found in off.items()},
+        {party: found.tensor for party, found in off.items()},
+    )
 
 
 def agreement_of(
-    case: Case | None, subjects: Mapping[str, SubjectAgreement], evidence: Mapping[str, Array], reference: Trace
+    case: Case | None,
+    subjects: Mapping[str, SubjectAgreement],
+    comparison: Comparison,
+    truth: TruthAgreement | None = None,
 ) -> Agreement:
-    """The agreement of some subjects with a reference."""
+    """The agreement of some subjects with a baseline."""
     return Agreement(
         case=case.name if case else "",
         dtype=case.dtype if case else "",
@@ -49,118 +315,9 @@ def agreement_of(
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": f"{platform.system()} {platform.machine()}",
-            "baseline": reference.source,
+            "baseline": comparison.baseline.source,
         },
         subjects=subjects,
-        evidence=evidence,
+        truth=truth,
+        evidence=comparison.evidence,
     )
-
-
-def compare_subject(
-    reference: Trace,
-    subject: Trace,
-    *,
-    kinds: Mapping[str, Support] | None = None,
-    only: Sequence[str] = (),
-    tolerance: Tolerance | None = None,
-    evidence: dict[str, Array] | None = None,
-) -> SubjectAgreement:
-    """Compare every tensor of the reference, in order of computation, and then what the subject has beyond them.
-
-    ``kinds`` says of each kind of operation whether it is the framework's own; ``only`` are patterns of the names
-    to compare, by default all. Tensors that fail are put into ``evidence``.
-    """
-    rule = tolerance or EpsilonTable()
-    makers = {name: operation for operation in reference.operations for name in operation.outputs}
-    tensors = []
-    for name in filter(partial(wanted, only), in_order(reference, makers)):
-        array = np.asarray(reference[name])
-        given = np.asarray(subject[name]) if name in subject.tensors else None
-        tensors.append(compare_tensor(name, array, given, makers.get(name), kinds, rule))
-        if tensors[-1].verdict != "agree" and evidence is not None:
-            evidence[f"{reference.source}/{name}"] = array
-            if given is not None:
-                evidence[f"{subject.source}/{name}"] = given
-    tensors += [unexpected(name, np.asarray(subject[name])) for name in subject if name not in reference.tensors]
-    diverging = (tensor.name for tensor in tensors if tensor.verdict == "disagree")
-    return SubjectAgreement(
-        version=str(subject.environment.get("version", "")),
-        verdict=worst(tensor.verdict for tensor in tensors),
-        first_divergence=next(diverging, None),
-        environment={key: value for key, value in subject.environment.items() if key != "version"},
-        tensors=tuple(tensors),
-    )
-
-
-def wanted(patterns: Sequence[str], name: str) -> bool:
-    """Whether a name matches one of the patterns; without patterns every name does."""
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def in_order(reference: Trace, makers: Mapping[str, Operation]) -> list[str]:
-    """The reference's tensors in the order of computation."""
-    return [*(name for name in makers if name in reference.tensors), *(n for n in reference if n not in makers)]
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of some verdicts; of none, ``not compared``."""
-    return min(verdicts, key=SEVERITY.index, default="not compared")
-
-
-def compare_tensor(
-    name: str,
-    reference: Array,
-    given: Array | None,
-    maker: Operation | None,
-    kinds: Mapping[str, Support] | None,
-    tolerance: Tolerance,
-) -> TensorAgreement:
-    """One tensor: present, dtype, exact shape, NaN, signed infinities, values, in that order."""
-    native = None if kinds is None or maker is None else kinds.get(maker.kind, "native") == "native"
-    common: dict[str, Any] = {
-        "name": name,
-        "phase": phase_of(name),
-        "operation": maker.name if maker else "",
-        "kind": maker.kind if maker else "",
-        "shape": reference.shape,
-        "dtype": str(reference.dtype),
-        "native": native,
-    }
-    if given is None:
-        return TensorAgreement(**common, verdict="not given", end_to_end="not given", failed="present")
-    if given.dtype != reference.dtype:
-        return refused(common, "dtype", str(given.dtype))
-    if given.shape != reference.shape:
-        return refused(common, "shape", str(given.shape))
-    figures = measure(reference, given, tolerance.sigma(name, reference), limit=tolerance.limit)
-    failed = None if figures.agrees else failed_check(reference, given, figures)
-    verdict: Verdict = "disagree" if failed else "agree"
-    values = {key: value for key, value in vars(figures).items() if key != "agrees"}
-    return TensorAgreement(**common, **values, verdict=verdict, end_to_end=verdict, failed=failed)
-
-
-def refused(common: Mapping[str, Any], failed: Check, received: str) -> TensorAgreement:
-    """A tensor whose values cannot be compared."""
-    return TensorAgreement(**common, verdict="disagree", end_to_end="disagree", failed=failed, received=received)
-
-
-def failed_check(reference: Array, given: Array, figures: Figures) -> Check:
-    """Which of the checks of its elements a tensor did not pass, the first in their order."""
-    if figures.nan != (0, 0) and not np.array_equal(np.isnan(reference), np.isnan(given)):
-        return "nan"
-    expected, found = (np.where(np.isinf(array), np.sign(array), 0) for array in (reference, given))
-    return "values" if np.array_equal(expected, found) else "infinity"
-
-
-def unexpected(name: str, given: Array) -> TensorAgreement:
-    """A tensor of the subject that the case does not have."""
-    phase = phase_of(name) if name.count("/") > 1 else ""
-    common = {
-        "name": name,
-        "phase": phase,
-        "operation": "",
-        "kind": "",
-        "shape": given.shape,
-        "dtype": str(given.dtype),
-    }
-    return refused(common, "expected", name)

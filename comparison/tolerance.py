@@ -1,30 +1,121 @@
 """How far a subject may be from the reference: the one place where that is decided.
 
-A tolerance gives every element a sigma, the size of the rounding error expected there, and the number of sigmas
-that is allowed. Comparison and reports know no more than that.
+A tolerance says what to expect of each tensor: its values, and a sigma for each element, the size of the rounding
+error expected there. Comparison and reports know no more than that, and the number of sigmas that is allowed.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from ..arithmetic.tracked import Tracked, tracked
+from ..reference import Case, Trace
 from ..reference.layers import Array
+from ..reference.step import Training
+from ..reference.trace import GIVEN, phase_of
+
+
+class Expected(NamedTuple):
+    """What a tensor should be, and the rounding error expected of each element, or of all."""
+
+    value: Array
+    sigma: Array | float
+
+
+Judge: TypeAlias = Callable[[str, Expected], None]
+Start: TypeAlias = Callable[[Case, Callable[[str, Array], Array]], Training]
+"""What starts a run of a case with a hook: ``Training``, or a faulty one."""
 
 
 class Tolerance(Protocol):
-    """What a comparison needs to know: ``|subject - reference| <= limit * sigma`` is agreement."""
+    """What a comparison needs to know: ``|subject - expected| <= limit * sigma`` is agreement."""
 
     @property
     def limit(self) -> float:
         """The number of sigmas that is allowed."""
         ...
 
-    def sigma(self, name: str, reference: Array) -> float | Array:
-        """The rounding error expected in each element of a tensor (an array of its shape), or in all of them."""
+    def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
+        """What to expect of each tensor end to end, from the reference's own run.
+
+        With ``undecided`` the masks and signs that rounding leaves open count as open, where the rule can tell.
+        """
         ...
+
+    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+        """Tell ``judge`` what to expect of each tensor from the subject's own inputs to its operation.
+
+        False, and nothing told, where the rule cannot say.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The tolerance that rounding itself demands: the reference's code, run on arrays that track their rounding.
+
+    An end-to-end sigma follows a tensor's rounding from the initial weights; a local one that of its operation
+    alone, whose inputs are the subject's own and count as exact.
+    """
+
+    limit: float = 8.0
+
+    def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
+        if trace.case is None or trace.case.dtype not in COMPUTED_DTYPES:
+            return EpsilonTable(self.limit).expect(trace)
+        expected: dict[str, Expected] = {}
+        follow(trace.case, {}, expected.__setitem__, undecided=undecided)
+        if trace.source == "reference":
+            return expected
+        # Another's own values count as right, and have rounded as well.
+        return {name: Expected(np.asarray(trace[name]), expected[name].sigma * math.sqrt(2)) for name in trace}
+
+    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+        if case.dtype not in COMPUTED_DTYPES:
+            return False
+        follow(case, own, judge, undecided=undecided)
+        return True
+
+
+COMPUTED_DTYPES = frozenset({"float16", "float32", "float64"})
+"""Dtypes whose rounding float64 can track."""
+
+
+def follow(
+    case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False, start: Start = Training
+) -> None:
+    """One run of the reference on tracked arrays: each tensor is judged, then gives way to the subject's own.
+
+    What the subject did not record carries its rounding on. With nothing recorded this is the end-to-end run.
+    """
+    arithmetic = tracked(case.dtype, spread=undecided)
+
+    def keep(name: str, made: Array) -> Array:
+        given = phase_of(name) in GIVEN
+        if not given:
+            judge(name, expectation(made, case.dtype))
+        if not given and name not in own:
+            return made
+        exact: Array = arithmetic.lift(made if given else own[name])
+        return exact
+
+    with np.errstate(all="ignore"):
+        start(case, keep).run()
+
+
+def expectation(made: Array, dtype: str) -> Expected:
+    """A tracked tensor as what to expect of a subject in the dtype: what overflows there is infinite."""
+    assert isinstance(made, Tracked)
+    value, sigma = made.value, made.sigma
+    with np.errstate(over="ignore"):
+        rounded = value.astype(dtype)
+    overflowed: Array = np.where(np.isinf(rounded), rounded.astype(value.dtype), value)
+    return Expected(overflowed, sigma)
 
 
 @dataclass(frozen=True)
@@ -32,17 +123,24 @@ class EpsilonTable:
     """A tolerance for each dtype: so many of its epsilons, of the largest element of the tensor.
 
     ``limit * sigma = EPSILONS[dtype] * eps(dtype) * max |reference|``, and at least the smallest normal number.
+    It knows nothing of operations, so there is no local comparison.
     """
 
     limit: float = 8.0
 
     EPSILONS: ClassVar[dict[str, float]] = {"float16": 64.0, "float32": 64.0, "float64": 64.0, "longdouble": 64.0}
 
-    def sigma(self, name: str, reference: Array) -> float:
+    def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
+        arrays = {name: np.asarray(trace[name]) for name in trace}
+        return {name: Expected(array, self.sigma(array)) for name, array in arrays.items()}
+
+    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+        return False
+
+    def sigma(self, reference: Array) -> float:
         if reference.dtype.kind != "f":
             return 0.0
         number = np.finfo(reference.dtype)
-        magnitudes = np.abs(reference[np.isfinite(reference)])
-        largest = float(magnitudes.max(initial=0))
+        largest = float(np.abs(reference[np.isfinite(reference)]).max(initial=0))
         kind = "longdouble" if reference.dtype == np.longdouble else reference.dtype.name
         return max(self.EPSILONS[kind] * float(number.eps) * largest, float(number.tiny)) / self.limit

@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from .case import DTYPES, Batch, Case
 from .errors import CaseError
-from .layers import LAYERS, Add, Dense, Layer, Relu, Sigmoid, Softmax, Tanh
+from .layers import (
+    LAYERS,
+    Add,
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Embedding,
+    Gelu,
+    Layer,
+    LayerNorm,
+    Relu,
+    ScaledDotProductAttention,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from .losses import LOSSES, CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Node
 from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
@@ -24,17 +39,23 @@ __all__ = [
     "Adam",
     "Add",
     "Batch",
+    "BatchNorm",
     "Case",
     "CaseError",
+    "Conv2d",
     "CrossEntropy",
     "Dense",
+    "Embedding",
+    "Gelu",
     "Layer",
+    "LayerNorm",
     "Loss",
     "MeanSquaredError",
     "Node",
     "Operation",
     "Optimizer",
     "Relu",
+    "ScaledDotProductAttention",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",

@@ -78,6 +78,7 @@ class Case:
             self._check_batch(batch, self._batch_key(step))
         self._check_weights()
         self._set(weights=self._in_order())
+        self._check_names()
         for name in self.frozen:
             require_known(name, self.parameters, "frozen", "a parameter")
         for name in self.symbols:
@@ -191,6 +192,15 @@ class Case:
                         f"shape {shape}, for node {node.name!r}", f"shape {self.weights[name].shape}", key=key
                     )
 
+    def _check_names(self) -> None:
+        """What an optimizer remembers of ``w`` is called ``w.SLOT``: no other name may continue a parameter's."""
+        held = [*self.parameters, *statistic_values(self.nodes)]
+        for name in self.parameters:
+            for other in held:
+                if other.startswith(f"{name}."):
+                    expected = f"a name that does not continue that of the parameter {name!r}"
+                    raise CaseError(expected, repr(other), key="nodes")
+
     def _in_order(self) -> dict[str, Array]:
         """The weights in the order of the nodes, and after them the statistics, their initial values filled in."""
         statistics = {
@@ -203,6 +213,12 @@ class Case:
         if batch.inputs.ndim < 1 or len(batch.inputs) < 1:
             raise CaseError("at least one row", f"shape {batch.inputs.shape}", key=f"{key}.inputs")
         shapes = self.shapes(batch.inputs.shape)
+        for node in self.nodes:
+            if "input" in node.takes:
+                try:
+                    node.layer.check_input(batch.inputs)
+                except CaseError as error:
+                    raise error.within(f"{key}.inputs") from None
         try:
             self.loss.check_target(batch.targets, shapes[self.nodes[-1].name])
         except CaseError as error:

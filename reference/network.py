@@ -62,6 +62,8 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
             raise CaseError(
                 f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from"
             )
+        if node.layer.integer_inputs and set(takes) != {"input"}:
+            raise CaseError(f"'input', for {node.layer.kind!r} takes indices", listed(takes), key=f"{key}.from")
         local = node.layer.parameters()
         for name, full in node.parameters.items():
             if name not in local:
@@ -83,6 +85,14 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
                 raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
     if "input" not in taken:
         raise CaseError("a node that takes 'input'", "none that does", key="nodes")
+    indices = [node for node in resolved if node.layer.integer_inputs]
+    for node in resolved:
+        if indices and node not in indices and "input" in node.takes:
+            raise CaseError(
+                f"no 'input', which is indices for {indices[0].name!r}",
+                listed(node.takes),
+                key=f"nodes.{node.name}.from",
+            )
     return tuple(resolved)
 
 

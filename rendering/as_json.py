@@ -27,6 +27,7 @@ def document(agreement: Agreement) -> dict[str, Any]:
         "steps": agreement.steps,
         "agrees": agreement.ok,
         "environment": plain(agreement.environment),
+        "truth": plain(vars(agreement.truth)) if agreement.truth else None,
         "subjects": {name: subject_document(subject) for name, subject in agreement.subjects.items()},
     }
 

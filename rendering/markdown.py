@@ -17,10 +17,14 @@ def to_markdown(agreement: Agreement, top: int | None = None) -> str:
     parts = [f"# {escaped(words.title(agreement))}", escaped(agreement.about), f"**{words.headline(agreement)}**"]
     settings = [*agreement.environment.items()]
     parts.append(", ".join(f"{escaped(key)} {escaped(value)}" for key, value in settings))
+    if agreement.truth:
+        parts.append("\n".join(f"- {escaped(line)}" for line in words.truth_lines(agreement.truth)))
     for name, subject in agreement.subjects.items():
         parts += [f"## {escaped(name)}", escaped(words.subject_line(name, subject))]
         if device := words.device_of(subject):
             parts.append(f"Ran on: {escaped(device)}")
+        if subject.diagnosis:
+            parts.append("\n".join(f"- {escaped(words.diagnosis_line(found))}" for found in subject.diagnosis))
         tensors = subject.worst_first()[:top]
         if tensors:
             parts.append(table(words.COLUMNS, map(words.row, tensors)))

@@ -9,7 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison.agreement import Agreement, SubjectAgreement, Verdict
+from ..comparison.agreement import Agreement, SubjectAgreement
+from ..comparison.verdicts import Verdict
 from . import words
 
 STYLES: dict[Verdict, str] = {"agree": "green", "kink": "yellow", "unsupported": "yellow", "not compared": "yellow"}
@@ -27,8 +28,11 @@ def render(agreement: Agreement, top: int | None = None, width: int = WIDE) -> R
     parts: list[RenderableType] = [Text(words.title(agreement), style="bold")]
     for name, subject in agreement.subjects.items():
         parts.append(summary(name, subject))
+        parts += [Text(f"  {words.diagnosis_line(found)}", style="yellow") for found in subject.diagnosis]
         if subject.tensors:
             parts += [Text(), table(subject, top, columns), Text()]
+    if agreement.truth:
+        parts += [Text(line) for line in (*words.truth_lines(agreement.truth), "")]
     if not agreement.subjects:
         parts.append(Text("nothing was compared", style="yellow"))
     return Group(*parts)

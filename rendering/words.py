@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..comparison.agreement import Agreement, SubjectAgreement, TensorAgreement, describe
+from ..comparison.agreement import Agreement, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement, describe
 from ..reference.errors import printable
 
 COLUMNS = (
@@ -15,6 +15,7 @@ COLUMNS = (
     "max abs",
     "ulp",
     "sigmas",
+    "end to end",
     "allowed",
     "worst at",
     "reference",
@@ -22,7 +23,7 @@ COLUMNS = (
 )
 """The columns of a table of tensors."""
 
-NUMERIC = frozenset({"max abs", "ulp", "sigmas", "allowed", "reference", "subject"})
+NUMERIC = frozenset({"max abs", "ulp", "sigmas", "end to end", "allowed", "reference", "subject"})
 
 
 def short(value: float | None) -> str:
@@ -61,11 +62,27 @@ def row(tensor: TensorAgreement) -> tuple[str, ...]:
         short(tensor.max_abs),
         short(tensor.max_ulp),
         short(tensor.sigmas),
+        "kink" if tensor.end_to_end == "kink" else short(tensor.end_to_end_sigmas),
         short(tensor.tolerance),
         index(tensor.worst_index),
         full(tensor.reference),
         full(tensor.subject),
     )
+
+
+def diagnosis_line(found: Diagnosis) -> str:
+    """A cause with its evidence in one line."""
+    kind = "" if found.kind == "unknown" else f" ({found.kind})"
+    return printable(f"{found.operation}: {found.cause}{kind}, {found.evidence}")
+
+
+def truth_lines(truth: TruthAgreement) -> list[str]:
+    """What is known of the truth, and how far each party is from it."""
+    certified = f", certified to {truth.digits} digits" if truth.digits else ""
+    lines = [f"truth: {truth.how}{certified}; nearest: {truth.nearest}"]
+    for party, roundoffs in truth.distances.items():
+        lines.append(f"{party}: at most {short(roundoffs)} unit roundoffs off, in {truth.tensors[party]}")
+    return [printable(line) for line in lines]
 
 
 def title(agreement: Agreement) -> str:

@@ -26,14 +26,19 @@ from crosscheck.reference import (
     Adam,
     Add,
     Batch,
+    BatchNorm,
     Case,
     CaseError,
+    Conv2d,
     CrossEntropy,
     Dense,
+    Gelu,
     Layer,
+    LayerNorm,
     MeanSquaredError,
     Node,
     Relu,
+    ScaledDotProductAttention,
     Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
@@ -44,7 +49,7 @@ from crosscheck.reference.network import parameter_shapes, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-BUILT_IN = ("article", "article-batch", "mazur", "mlp", "regression", "residual")
+BUILT_IN = ("article", "article-batch", "attention", "convolutional", "mazur", "mlp", "regression", "residual")
 
 NET = """
 name = "small"
@@ -85,7 +90,7 @@ WEIGHTS = """
 WHOLE = NET + DATA + WEIGHTS
 SEEDED = NET + DRAWN + "[weights]\nseed = 2\n"
 
-KINDS = "a kind of layer: 'add', 'dense', 'relu', 'sigmoid', 'softmax', 'tanh'"
+KINDS = f"a kind of layer: {', '.join(map(repr, sorted(LAYERS)))}"
 TOP_KEYS = (
     "one of the keys 'about', 'data', 'dtype', 'frozen', 'loss', 'name', 'nodes', 'optimizer', 'steps', 'symbols', "
     "'weights'"
@@ -632,7 +637,15 @@ def test_inputs_are_drawn_before_targets(tmp_path: Path) -> None:
     assert np.array_equal(batch.targets, generator.standard_normal((4, 2)).astype(np.float16))
 
 
-@pytest.mark.parametrize("name", ["mlp", "regression", "residual"])
+def test_indices_are_drawn_and_not_rounded() -> None:
+    generator = np.random.Generator(np.random.PCG64(13))
+    (batch,) = load_case("attention").batches
+    assert np.array_equal(batch.inputs, generator.integers(8, size=(3, 5)))
+    assert np.array_equal(batch.targets, generator.integers(2, size=(3, 5)))
+    assert batch.inputs.dtype == np.int64
+
+
+@pytest.mark.parametrize("name", ["attention", "convolutional", "mlp", "regression", "residual"])
 def test_draws_are_exact_in_every_dtype(name: str) -> None:
     half, extended = load_case(name, dtype="float16"), load_case(name, dtype="longdouble")
     for path, array in half.weights.items():
@@ -690,7 +703,9 @@ def widths(case: Case) -> list[int]:
     return [dense[0].inputs, *(layer.outputs for layer in dense if layer.outputs != layer.inputs)]
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in ("article", "mazur")])
+@pytest.mark.parametrize(
+    "name", [name for name in BUILT_IN if name not in ("article", "mazur", "attention", "convolutional")]
+)
 def test_nothing_hides_behind_equal_sizes(name: str) -> None:
     case = load_case(name)
     sizes = [*widths(case), *{len(batch.inputs) for batch in case.batches}]
@@ -698,6 +713,43 @@ def test_nothing_hides_behind_equal_sizes(name: str) -> None:
         sizes = sizes[:-1]  # its three rows are the lesson's, and as many as its outputs
     assert len(set(sizes)) == len(sizes)
     assert 1 not in sizes
+    assert case.steps > 1
+    assert len(set(case.learning_rates)) > 1
+
+
+def test_nothing_hides_behind_equal_sizes_of_sequences() -> None:
+    """Sequences, places, symbols, and the widths: of the table, of keys, of values, in between, and the classes."""
+    case = load_case("attention")
+    layers = {node.name: node.layer for node in case.nodes}
+    (rows, width), (_, keys), (_, values) = (case.parameters[f"{name}.weight"] for name in "xqv")
+    assert case.parameters["k.weight"] == case.parameters["q.weight"] == (width, keys)
+    sizes = [*case.batch(0).inputs.shape, rows, width, keys, values, layers["wide"].outputs, layers["o"].outputs]  # type: ignore[attr-defined]
+    assert sorted(sizes) == list(range(2, 10))
+    assert case.steps > 1
+    assert len(set(case.learning_rates)) > 1
+
+
+def test_indices_repeat_and_some_are_missing() -> None:
+    (batch,) = load_case("attention").batches
+    counts = np.bincount(batch.inputs.ravel(), minlength=8)
+    assert 0 in counts
+    assert max(counts) > 2
+    assert any(len(set(row)) < len(row) for row in batch.inputs.tolist())
+
+
+def test_nothing_hides_behind_equal_sizes_of_images() -> None:
+    case = load_case("convolutional")
+    (n, channels, height, width), shapes = case.batch(0).inputs.shape, case.shapes(case.batch(0).inputs.shape)
+    sizes = [n, channels, *(shape[1] for name, shape in shapes.items() if name in ("a", "b"))]
+    assert len(set(sizes)) == len(sizes)
+    assert height != width
+    for node in case.nodes:
+        if isinstance(node.layer, Conv2d):
+            rows, columns = shapes[node.name][2:]
+            assert rows != columns
+            for pair in (node.layer.kernel, node.layer.stride, node.layer.padding):
+                assert pair[0] != pair[1]
+    assert n not in (1, *sizes[1:])
     assert case.steps > 1
     assert len(set(case.learning_rates)) > 1
 
@@ -866,12 +918,20 @@ def test_what_differs_is_not_the_same_case(change: Callable[[Case], Case]) -> No
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A small graph of every kind of layer, with some loss, optimizer, sharing and data."""
+    """A small graph of layers that take rows of numbers, with some loss, optimizer, sharing and data."""
     width, generator = draw(st.integers(1, 4)), np.random.default_rng(draw(st.integers(0, 99)))
     nodes: list[Node] = []
     for number in range(draw(st.integers(1, 6))):
         names = ["input", *(node.name for node in nodes)]
-        layer: Layer = draw(st.sampled_from([Dense(width, width), Relu(), Tanh(), Sigmoid(), Softmax(), Add()]))
+        layer: Layer = draw(
+            st.sampled_from(
+                [
+                    *(Dense(width, width), Relu(), Tanh(), Sigmoid(), Softmax(), Add(), Gelu("tanh"), LayerNorm(width)),
+                    BatchNorm(width, epsilon=0.5, training=False, momentum_of="old"),
+                    ScaledDotProductAttention(causal=True),
+                ]
+            )
+        )
         takes = (names[-1], *(draw(st.sampled_from(names)) for _ in range(layer.arity - 1)))
         dense = [node.name for node in nodes if isinstance(node.layer, Dense)]
         shared = {"weight": f"{dense[0]}.weight"} if dense and isinstance(layer, Dense) and draw(st.booleans()) else {}

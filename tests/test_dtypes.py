@@ -20,6 +20,22 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "sigmoid": (cc.Sigmoid(), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "dense-rank-3": (cc.Dense(I, O), ((2, N, I),)),
+    "gelu": (cc.Gelu(), ((N, O),)),
+    "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
+    "layer_norm": (cc.LayerNorm(O, epsilon=1e-3), ((2, N, O),)),
+    "layer_norm-epsilon outside": (cc.LayerNorm(O, epsilon=1e-3, epsilon_in="outside"), ((2, N, O),)),
+    "batch_norm": (cc.BatchNorm(O, epsilon=1e-3), ((N, O),)),
+    "batch_norm-images": (cc.BatchNorm(O, epsilon=1e-3), ((2, O, 3, 4),)),
+    "batch_norm-other conventions": (
+        cc.BatchNorm(O, momentum=0.9, running_variance="biased", momentum_of="old"),
+        ((2, O, 3, 4),),
+    ),
+    "batch_norm-evaluation": (cc.BatchNorm(O, training=False), ((N, O),)),
+    "embedding": (cc.Embedding(4, O), ((N, 3),)),
+    "conv2d": (cc.Conv2d(I, O, (2, 3), (3, 2), (1, 2)), ((2, I, 6, 7),)),
+    "attention": (cc.ScaledDotProductAttention(), ((2, 4, I), (2, N, I), (2, N, O))),
+    "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
 }
 
 LOSSES: dict[str, Loss] = {
@@ -58,10 +74,14 @@ def require_dtype(dtype: str, **arrays: Any) -> None:
 def test_a_layer_stays_in_its_dtype(layer: Layer, shapes: tuple[tuple[int, ...], ...], dtype: str) -> None:
     generator = np.random.Generator(np.random.PCG64(6))
     params = {name: draw(generator, shape, dtype) for name, shape in layer.parameters().items()}
-    y, saved = layer.forward(*(draw(generator, shape, dtype) for shape in shapes), params)
+    params |= {name: np.full(shape, value, dtype) for name, (shape, value) in layer.statistics().items()}
+    inputs = [layer.draw_input(generator, shape) for shape in shapes]
+    inputs = inputs if layer.integer_inputs else [x.astype(dtype) for x in inputs]
+    y, saved = layer.forward(*inputs, params)
     dx, dparams = layer.backward(draw(generator, y.shape, dtype), saved, params)
-    dinputs = dx if isinstance(dx, tuple) else (dx,)
+    dinputs = [] if layer.integer_inputs else dx if isinstance(dx, tuple) else [dx]
     require_dtype(dtype, y=y, **{f"dinput {place}": dinput for place, dinput in enumerate(dinputs)}, **dparams)
+    require_dtype(dtype, **layer.updated_statistics(saved, params))
 
 
 @every_dtype
@@ -88,7 +108,7 @@ def test_an_optimizer_stays_in_its_dtype(optimizer: Optimizer, dtype: str) -> No
 
 
 def network(loss: Loss, optimizer: Optimizer, dtype: str) -> cc.Case:
-    """Every layer, in a network with a residual and a value used twice, over two steps."""
+    """Layers that take rows of numbers, in a network with a residual and a value used twice, over three steps."""
     nodes = (
         cc.Node("in", cc.Dense(I, O)),
         cc.Node("tanh", cc.Tanh()),
@@ -127,6 +147,17 @@ def test_a_whole_network_stays_in_its_dtype(loss: str, optimizer: str, dtype: st
     require_dtype(dtype, **trace.tensors, **{n: array for n, array in trace.given.items() if n not in integers})
     assert all(trace[name].dtype == np.int64 for name in integers)
     assert all(np.isfinite(trace[name]).all() for name in trace)
+
+
+@every_dtype
+@pytest.mark.parametrize("name", ["attention", "convolutional"])
+def test_a_case_with_the_other_layers_stays_in_its_dtype(name: str, dtype: str) -> None:
+    trace = cc.Trace()
+    train(cc.load_case(name, dtype=dtype), trace.keep)
+    integers = {tensor for tensor, array in trace.given.items() if array.dtype == np.int64}
+    indices = {f"{step}/data/{what}" for step in (0, 1) for what in ("input", "target")}
+    assert integers == (indices if name == "attention" else set())
+    require_dtype(dtype, **trace.tensors, **{n: array for n, array in trace.given.items() if n not in integers})
 
 
 @every_dtype

@@ -81,11 +81,17 @@ def test_json_is_the_same_twice(failing: cc.Agreement) -> None:
 @pytest.mark.parametrize("render", [to_markdown, to_text])
 def test_worst_comes_first_and_top_limits(failing: cc.Agreement, render: Any) -> None:
     text = render(failing, top=2)
-    lines = [line for line in text.splitlines() if "0/" in line and "first divergence" not in line]
+    lines = [line for line in text.splitlines() if line.startswith(("| 0/", "0/"))]
     assert len(lines) == 2
     assert NAME.replace("_", "\\_") in lines[0] or NAME in lines[0]
     assert "disagree" in lines[0]
     assert "2 worst of" in text
+
+
+@pytest.mark.parametrize("render", [to_markdown, to_text])
+def test_failure_shows_its_diagnosis(failing: cc.Agreement, render: Any) -> None:
+    text = render(failing).replace("\\", "")
+    assert "0/backward(o): -1 times what is expected (signature), holds for 0/gradient/o.weight" in text
 
 
 @pytest.mark.parametrize("render", [to_markdown, to_text])
@@ -111,7 +117,7 @@ def test_hostile_names_are_text_in_markdown(agreeing: cc.Agreement) -> None:
     assert "<img" not in text.replace("\\<img", "")
     rows = [line for line in text.splitlines() if line.startswith("| 0/")]
     assert rows
-    assert all(row.replace("\\|", "").count("|") == 12 for row in rows)
+    assert all(row.replace("\\|", "").count("|") == 13 for row in rows)
     assert not any(line.startswith("# ") and "red" in line for line in text.splitlines()[1:])
 
 

@@ -111,14 +111,15 @@ def test_flipped_sign_in_a_copy_of_the_package_fails_the_run(tmp_path: Path) -> 
     pytest.importorskip("torch")
     package = Path(cc.__file__).parent
     copy = tmp_path / "crosscheck"
-    for entry in ("reference", "adapters", "cases", "comparison", "rendering"):
-        shutil.copytree(package / entry, copy / entry, ignore=shutil.ignore_patterns("__pycache__"))
+    for marker in package.glob("*/__init__.py"):
+        folder = marker.parent
+        shutil.copytree(folder, copy / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in package.glob("*.py"):
         shutil.copy(file, copy)
     affine = copy / "reference" / "layers" / "affine.py"
     text = affine.read_text()
-    assert "dweight = x.T @ dy" in text
-    affine.write_text(text.replace("dweight = x.T @ dy", "dweight = -x.T @ dy"))
+    assert "dweight = rows.T @ drows" in text
+    affine.write_text(text.replace("dweight = rows.T @ drows", "dweight = -rows.T @ drows"))
     command = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import crosscheck; "
         f"assert crosscheck.__file__.startswith({str(tmp_path)!r}); from crosscheck.cli import main; main()"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import crosscheck as cc
@@ -298,12 +299,15 @@ def test_a_layer_that_saved_its_output_uses_the_replaced_one(
 def test_a_tensor_depends_on_the_inputs_of_its_operation_and_on_nothing_else(case: cc.Case) -> None:
     """Every tensor gives way to a random one; where one is another, only its readers make anything else."""
 
+    @cache
+    def drawn(name: str, changed: bool, shape: tuple[int, ...]) -> Array:
+        return np.random.Generator(np.random.PCG64([*name.encode(), changed])).uniform(0.1, 0.9, shape)
+
     def made_with(changed: str) -> dict[str, Array]:
         def hook(name: str, made: Array) -> Array:
             if made.dtype.kind == "i":
                 return (made + 1) % C if name == changed else made
-            seed = [*name.encode(), int(name == changed)]
-            return np.random.Generator(np.random.PCG64(seed)).uniform(0.1, 0.9, made.shape)
+            return drawn(name, name == changed, made.shape)
 
         return dict(kept_by(case, hook)[0])
 
@@ -661,7 +665,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rank of the data": (
         {"batches": (cc.Batch(np.zeros(I), BATCH.targets),)},
-        "nodes.j: expected an input of rank 2, (N, I); received shape (3,)",
+        "nodes.j: expected an input of rank 2 or more, (..., N, I); received shape (3,)",
     ),
     "targets": (
         {"batches": (cc.Batch(BATCH.inputs, np.zeros((N, 1))),)},

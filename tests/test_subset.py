@@ -11,15 +11,15 @@ from typing import Any, ClassVar
 import crosscheck as cc
 import numpy as np
 import pytest
-from crosscheck.arithmetic.base import ATTRIBUTES, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Outside, raw
+from crosscheck.arithmetic.base import ATTRIBUTES, ELEMENTARY, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Outside, raw
 from crosscheck.arithmetic.poison import Poison
-from crosscheck.reference import Layer, Loss, Optimizer, part_one, train
+from crosscheck.reference import Layer, Loss, Optimizer, elementary, part_one, train
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-BESIDE = frozenset("abs inf arange full errstate random".split())
+BESIDE = frozenset("abs inf arange full errstate random ndarray".split())
 """What the source may also spell: it makes plain integers, draws data or sets NumPy up."""
 
 lifted = Poison.lift
@@ -43,6 +43,22 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "sigmoid": (cc.Sigmoid(), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "dense-rank-3": (cc.Dense(I, O), ((2, N, I),)),
+    "gelu": (cc.Gelu(), ((N, O),)),
+    "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
+    "layer_norm": (cc.LayerNorm(O, epsilon=1e-3), ((2, N, O),)),
+    "layer_norm-epsilon outside": (cc.LayerNorm(O, epsilon=1e-3, epsilon_in="outside"), ((2, N, O),)),
+    "batch_norm": (cc.BatchNorm(O, epsilon=1e-3), ((N, O),)),
+    "batch_norm-images": (cc.BatchNorm(O, epsilon=1e-3), ((2, O, 3, 4),)),
+    "batch_norm-other conventions": (
+        cc.BatchNorm(O, momentum=0.9, running_variance="biased", momentum_of="old"),
+        ((2, O, 3, 4),),
+    ),
+    "batch_norm-evaluation": (cc.BatchNorm(O, training=False), ((N, O),)),
+    "embedding": (cc.Embedding(4, O), ((N, 3),)),
+    "conv2d": (cc.Conv2d(I, O, (2, 3), (3, 2), (1, 2)), ((2, I, 6, 7),)),
+    "attention": (cc.ScaledDotProductAttention(), ((2, 4, I), (2, N, I), (2, N, O))),
+    "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
 }
 
 LOSSES: dict[str, Loss] = {
@@ -79,19 +95,23 @@ def test_a_layer_runs_on_poison(layer: Layer, shapes: tuple[tuple[int, ...], ...
 def require_runs_on_poison(layer: Layer, shapes: tuple[tuple[int, ...], ...], dtype: str = "float64") -> None:
     generator = np.random.Generator(np.random.PCG64(10))
     params = {name: draw(generator, shape, dtype) for name, shape in layer.parameters().items()}
-    inputs = [draw(generator, shape, dtype) for shape in shapes]
-    y, saved = layer.forward(*inputs, params)
-    dy = draw(generator, y.shape, dtype)
-    dx, dparams = layer.backward(dy, saved, params)
-    found = [y, *(dx if isinstance(dx, tuple) else (dx,)), *dparams.values()]
+    params |= {name: lifted(np.full(shape, value, dtype)) for name, (shape, value) in layer.statistics().items()}
+    drawn = [layer.draw_input(generator, shape) for shape in shapes]
+    inputs = drawn if layer.integer_inputs else [lifted(x.astype(dtype)) for x in drawn]
+    dy = draw(generator, layer.output_shape(*shapes), dtype)
+    found = made_by(layer, inputs, params, dy)
     require_poison(**{str(place): array for place, array in enumerate(found)})
-
-    plain = {name: unwrapped(array) for name, array in params.items()}
-    y, saved = layer.forward(*map(unwrapped, inputs), plain)
-    dx, dparams = layer.backward(unwrapped(dy), saved, plain)
-    expected = [y, *(dx if isinstance(dx, tuple) else (dx,)), *dparams.values()]
+    expected = made_by(layer, unwrapped(inputs), {name: unwrapped(array) for name, array in params.items()}, raw(dy))
     for ours, ordinary in zip(found, expected, strict=True):
         np.testing.assert_array_equal(unwrapped(ours), ordinary)
+
+
+def made_by(layer: Layer, inputs: list[Any], params: dict[str, Any], dy: Any) -> list[Any]:
+    """Output, statistics and gradients."""
+    y, saved = layer.forward(*inputs, params)
+    dx, dparams = layer.backward(dy, saved, params)
+    dinputs = [] if layer.integer_inputs else dx if isinstance(dx, tuple) else [dx]
+    return [y, *layer.updated_statistics(saved, params).values(), *dinputs, *dparams.values()]
 
 
 @every_dtype
@@ -127,7 +147,7 @@ def test_an_optimizer_runs_on_poison(optimizer: Optimizer, dtype: str) -> None:
 
 
 def network(loss: Loss, optimizer: Optimizer) -> cc.Case:
-    """Every layer, with a residual, a value used twice, a shared and a frozen parameter, over two steps."""
+    """Layers that take rows, with a residual, a value used twice, a shared and a frozen parameter, over two steps."""
     nodes = (
         cc.Node("left", cc.Dense(I, O)),
         cc.Node("right", cc.Dense(I, O), takes=("input",), parameters={"weight": "left.weight"}),
@@ -156,7 +176,15 @@ def network(loss: Loss, optimizer: Optimizer) -> cc.Case:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_training_run_is_poison_from_end_to_end(loss: Loss, optimizer: Optimizer) -> None:
-    case = network(loss, optimizer)
+    require_trains_on_poison(network(loss, optimizer))
+
+
+@pytest.mark.parametrize("name", ["attention", "convolutional"])
+def test_a_case_with_the_other_layers_is_poison_from_end_to_end(name: str) -> None:
+    require_trains_on_poison(cc.load_case(name))
+
+
+def require_trains_on_poison(case: cc.Case) -> None:
     kept: dict[str, Any] = {}
 
     def keep(name: str, made: Array) -> Array:
@@ -238,6 +266,7 @@ def test_the_document_lists_what_poison_allows() -> None:
         "Ufuncs": UFUNCS,
         "Ufunc methods": UFUNC_METHODS,
         "Functions": FUNCTIONS,
+        "Elementary": ELEMENTARY,
         "Methods": METHODS,
         "Attributes": ATTRIBUTES,
         "Beside the arithmetic": BESIDE,
@@ -251,6 +280,7 @@ def test_every_name_of_the_subset_is_numpys() -> None:
     assert all(callable(getattr(np.ndarray, name)) for name in METHODS)
     assert not any(callable(getattr(np.ndarray, name)) for name in ATTRIBUTES)
     assert all(hasattr(np, name) for name in BESIDE)
+    assert all(callable(getattr(elementary, name)) and not hasattr(np, name) for name in ELEMENTARY)
 
 
 # ------------------------------------------------------------------------------------------------- poison, checked
@@ -345,7 +375,9 @@ def test_a_lost_class_is_seen(lose: Callable[[Any], object]) -> None:
 INSIDE: dict[str, Callable[[Any], Any]] = {
     "arithmetic": lambda x: -(x * 2 + 1 - x / 3) @ (x**2).T,
     "power of a number": lambda x: 0.5**x,
-    "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x),
+    "elementary": lambda x: (
+        np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + elementary.erf(x)
+    ),
     "mask": lambda x: np.where(x > 0, x, np.zeros_like(x)) + (x < 0) * x,
     "maximum": lambda x: np.maximum(x, 0) - x.max(axis=-1, keepdims=True),
     "sums": lambda x: x.sum(axis=0) + x.mean(axis=0) + x.sum(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,7 @@ import optax
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array
 from .. import contract
-from .parts import KINDS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor
-
-Tensors: TypeAlias = dict[str, Tensor]
+from .parts import KINDS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
@@ -27,6 +25,7 @@ class Made(NamedTuple):
     """What one training step makes."""
 
     values: Tensors
+    statistics: Tensors
     loss: Tensor
     gradients: Tensors
     perturbations: Tensors
@@ -35,19 +34,27 @@ class Made(NamedTuple):
 
 
 class Program:
-    """The training step of a case as pure functions of its weights, optimizer state and data."""
+    """The training step of a case as pure functions of its weights, statistics, optimizer state and data."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
         self.optimizer = OPTIMIZERS[case.optimizer.kind].build(case.optimizer, schedule(case))
 
-    def loss(self, weights: Tensors, zeros: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensors]:
-        """The loss and the output of every node, with the perturbations added."""
-        values, prediction = contract.forward(self.case, x, weights, zeros, self.apply_node)
-        return LOSSES[self.case.loss.kind][1](self.case.loss, prediction, target), values
+    def loss(
+        self, weights: Tensors, zeros: Tensors, statistics: Tensors, x: Tensor, target: Tensor
+    ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
+        """The loss; beside it the output of every node and the new statistics, with the perturbations added."""
+        updated: Tensors = {}
 
-    def apply_node(self, node: Node, inputs: list[Tensor], params: Tensors) -> Tensor:
-        return LAYERS[node.layer.kind][1](node.layer, *inputs, params)
+        def apply(node: Node, inputs: list[Tensor], params: Tensors) -> Tensor:
+            part = LAYERS[node.layer.kind]
+            params = {**params, **{local: statistics[name] for local, name in node.statistics.items()}}
+            made = part.statistics(node.layer, *inputs, params)
+            updated.update({node.statistics[local]: statistic for local, statistic in made.items()})
+            return part.apply(node.layer, *inputs, params)
+
+        values, prediction = contract.forward(self.case, x, weights, zeros, apply)
+        return LOSSES[self.case.loss.kind][1](self.case.loss, prediction, target), (values, updated)
 
     def trained(self, tensors: Tensors) -> Tensors:
         return {name: tensors[name] for name in self.case.trained}
@@ -55,18 +62,21 @@ class Program:
     def start(self, weights: Tensors) -> Any:
         return self.optimizer.init(self.trained(weights))
 
-    def step(self, weights: Tensors, state: Any, zeros: Tensors, x: Tensor, target: Tensor) -> Made:
+    def step(
+        self, weights: Tensors, statistics: Tensors, state: Any, zeros: Tensors, x: Tensor, target: Tensor
+    ) -> Made:
         """One training step, as optax's users write it."""
         differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
-        (loss, values), (gradients, perturbations) = differentiate(weights, zeros, x, target)
+        (loss, aside), (gradients, perturbations) = differentiate(weights, zeros, statistics, x, target)
+        values, statistics = aside
         before = self.trained(weights)
         updates, state = self.optimizer.update(self.trained(gradients), state, before)
         weights = {**weights, **optax.apply_updates(before, updates)}
-        return Made(values, loss, gradients, perturbations, weights, state)
+        return Made(values, statistics, loss, gradients, perturbations, weights, state)
 
-    def unperturbed(self, weights: Tensors, x: Tensor, target: Tensor) -> Tensors:
+    def unperturbed(self, weights: Tensors, statistics: Tensors, x: Tensor, target: Tensor) -> Tensors:
         """The gradients of the weights in a run without perturbations."""
-        gradients: Tensors = jax.grad(lambda weights: self.loss(weights, {}, x, target)[0])(weights)
+        gradients: Tensors = jax.grad(lambda weights: self.loss(weights, {}, statistics, x, target)[0])(weights)
         return gradients
 
 
@@ -107,22 +117,25 @@ class Jax(contract.Adapter):
         """The training loop, every tensor of it kept."""
         program = Program(case)
         step_function, unperturbed = self.compiled(program.step), self.compiled(program.unperturbed)
-        weights: Tensors = {name: jnp.asarray(case.weights[name]) for name in case.parameters}
-        contract.require_read_back(case, lambda name: np.asarray(weights[name]), self.name)
+        given: Tensors = {name: jnp.asarray(weight) for name, weight in case.weights.items()}
+        contract.require_read_back(case, lambda name: np.asarray(given[name]), self.name)
+        weights = {name: given[name] for name in case.parameters}
+        statistics = {name: held for name, held in given.items() if name not in case.parameters}
         state = program.start(weights)
         trace = Trace()
         for step in range(case.steps):
             batch = case.batch(step)
             x, target = jnp.asarray(batch.inputs), jnp.asarray(batch.targets)
             shapes = contract.perturbations(case, batch.inputs.shape)
-            zeros = {path: jnp.zeros(shape, dtype=x.dtype) for path, shape in shapes.items()}
-            made = step_function(weights, state, zeros, x, target)
+            zeros = {path: jnp.zeros(shape, dtype=case.dtype) for path, shape in shapes.items()}
+            made = step_function(weights, statistics, state, zeros, x, target)
             if step == 0:
-                for name, gradient in unperturbed(weights, x, target).items():
-                    contract.require_unperturbed(
-                        name, np.asarray(gradient), np.asarray(made.gradients[name]), self.name
-                    )
-            weights, state = made.weights, made.state
+                plain = {k: np.asarray(v) for k, v in unperturbed(weights, statistics, x, target).items()}
+                scale = contract.largest(plain.values())
+                for name, gradient in plain.items():
+                    found = np.asarray(made.gradients[name])
+                    contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+            weights, statistics, state = made.weights, made.statistics, made.state
             for path, tensor in self.named(case, made).items():
                 trace.keep(f"{step}/{path}", np.array(tensor))
         return trace
@@ -131,6 +144,7 @@ class Jax(contract.Adapter):
         """What a step made, by ``PHASE/NAME``."""
         slots = OPTIMIZERS[case.optimizer.kind].slots
         named: dict[str, Any] = {f"forward/{name}": value for name, value in made.values.items()}
+        named |= {f"state/{name}": statistic for name, statistic in made.statistics.items()}
         named["forward/loss"] = made.loss
         named |= made.perturbations
         named |= {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}

@@ -8,25 +8,92 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from ...reference import optimizers
+from ...reference import layers, optimizers
 from ...reference.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from ..contract import Support
 
 Tensor: TypeAlias = jax.Array
+Tensors: TypeAlias = dict[str, Tensor]
 
-LAYERS: dict[str, tuple[Support, Callable[..., Tensor]]] = {
-    "dense": ("composed", lambda layer, x, params: x @ params["weight"] + params["bias"]),
-    "relu": ("native", lambda layer, x, params: jax.nn.relu(x)),
-    "tanh": ("native", lambda layer, x, params: jnp.tanh(x)),
-    "sigmoid": ("native", lambda layer, x, params: jax.nn.sigmoid(x)),
-    "softmax": ("native", lambda layer, x, params: jax.nn.softmax(x, axis=-1)),
-    "add": ("native", lambda layer, a, b, params: jnp.add(a, b)),
+
+class LayerPart(NamedTuple):
+    """A layer in JAX: native or composed, what computes it, and what updates its statistics from the same."""
+
+    support: Support
+    apply: Callable[..., Tensor]
+    statistics: Callable[..., Tensors] = lambda layer, *inputs_and_params: {}
+
+
+def conv2d(layer: layers.Conv2d, x: Tensor, params: Tensors) -> Tensor:
+    padding = [(size, size) for size in layer.padding]
+    y = jax.lax.conv_general_dilated(x, params["weight"], layer.stride, padding)
+    return y + params["bias"][:, None, None]
+
+
+def attention(layer: layers.ScaledDotProductAttention, q: Tensor, k: Tensor, v: Tensor, params: Tensors) -> Tensor:
+    """Composed: jax.nn.dot_product_attention computes its softmax in float32, whatever the dtype of its inputs.
+
+    It also wants values as wide as keys, and heads after places.
+    """
+    scores = q @ jnp.matrix_transpose(k)
+    if layer.scale == "width":
+        scores = scores / q.shape[-1] ** 0.5
+    if layer.causal:
+        scores = jnp.where(jnp.tri(q.shape[-2], k.shape[-2], dtype=bool), scores, -jnp.inf)
+    return jax.nn.softmax(scores, axis=-1) @ v
+
+
+def layer_norm(layer: layers.LayerNorm, x: Tensor, params: Tensors) -> Tensor:
+    variance = jnp.var(x, axis=-1, keepdims=True)
+    root = layer.epsilon_in == "root"
+    deviation = jnp.sqrt(variance + layer.epsilon) if root else jnp.sqrt(variance) + layer.epsilon
+    return (x - jnp.mean(x, axis=-1, keepdims=True)) / deviation * params["weight"] + params["bias"]
+
+
+def batch_norm(layer: layers.BatchNorm, x: Tensor, params: Tensors) -> Tensor:
+    of_batch = {"running_mean": jnp.mean(x, axis=others(x)), "running_var": jnp.var(x, axis=others(x))}
+    used = of_batch if layer.training else params
+    mean, variance, weight, bias = (
+        jnp.expand_dims(tensor, tuple(range(1, x.ndim - 1)))  # beside the channels of images
+        for tensor in (used["running_mean"], used["running_var"], params["weight"], params["bias"])
+    )
+    return (x - mean) / jnp.sqrt(variance + layer.epsilon) * weight + bias
+
+
+def batch_norm_statistics(layer: layers.BatchNorm, x: Tensor, params: Tensors) -> Tensors:
+    old = {name: params[name] for name in ("running_mean", "running_var")}
+    if not layer.training:
+        return old
+    variance = jnp.var(x, axis=others(x), ddof=1 if layer.running_variance == "unbiased" else 0)
+    new = {"running_mean": jnp.mean(x, axis=others(x)), "running_var": variance}
+    of_new = layer.momentum if layer.momentum_of == "new" else 1 - layer.momentum
+    return {name: (1 - of_new) * old[name] + of_new * new[name] for name in old}
+
+
+def others(x: Tensor) -> tuple[int, ...]:
+    """All axes but the channels'."""
+    return (0, *range(2, x.ndim))
+
+
+LAYERS: dict[str, LayerPart] = {
+    "dense": LayerPart("composed", lambda layer, x, params: x @ params["weight"] + params["bias"]),
+    "relu": LayerPart("native", lambda layer, x, params: jax.nn.relu(x)),
+    "tanh": LayerPart("native", lambda layer, x, params: jnp.tanh(x)),
+    "sigmoid": LayerPart("native", lambda layer, x, params: jax.nn.sigmoid(x)),
+    "gelu": LayerPart("native", lambda layer, x, params: jax.nn.gelu(x, approximate=layer.approximate == "tanh")),
+    "softmax": LayerPart("native", lambda layer, x, params: jax.nn.softmax(x, axis=-1)),
+    "layer_norm": LayerPart("composed", layer_norm),
+    "batch_norm": LayerPart("composed", batch_norm, batch_norm_statistics),
+    "embedding": LayerPart("composed", lambda layer, x, params: params["weight"][x]),
+    "conv2d": LayerPart("native", conv2d),
+    "scaled_dot_product_attention": LayerPart("composed", attention),
+    "add": LayerPart("native", lambda layer, a, b, params: jnp.add(a, b)),
 }
 
 
@@ -110,7 +177,7 @@ OPTIMIZERS: dict[str, OptimizerPart] = {
 }
 
 KINDS: dict[str, Support] = {
-    **{kind: support for kind, (support, _) in LAYERS.items()},
+    **{kind: part.support for kind, part in LAYERS.items()},
     **{kind: support for kind, (support, _) in LOSSES.items()},
     **{kind: part.support for kind, part in OPTIMIZERS.items()},
 }

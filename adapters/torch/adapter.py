@@ -36,16 +36,18 @@ class Network(nn.Module):
         self.index = {node.name: place for place, node in enumerate(case.nodes)}
         self.loss = build_loss(case.loss)
         self.shared: dict[str, nn.Parameter] = {}
+        self.statistics: dict[str, torch.Tensor] = {}
         self.transposed: set[str] = set()
         for node, module in zip(case.nodes, self.layers, strict=True):
             for local, name in node.parameters.items():
                 setattr(module, local, self.shared.setdefault(name, getattr(module, local)))
                 if local in LAYERS[node.layer.kind].transposed:
                     self.transposed.add(name)
+            self.statistics |= {name: getattr(module, local) for local, name in node.statistics.items()}
         with torch.no_grad():
-            for name, parameter in self.shared.items():
+            for name, held in self.held.items():
                 weight = torch.from_numpy(case.weights[name].copy())
-                parameter.copy_(weight.T if name in self.transposed else weight)
+                held.copy_(weight.T if name in self.transposed else weight)
 
     def forward(
         self, x: torch.Tensor, target: torch.Tensor, zeros: Mapping[str, torch.Tensor]
@@ -53,6 +55,11 @@ class Network(nn.Module):
         """The output of every node and the loss, with the perturbations added."""
         values, prediction = contract.forward(self.case, x, self.shared, zeros, self.apply_node)
         return values, self.loss(prediction, target)
+
+    @property
+    def held(self) -> dict[str, torch.Tensor]:
+        """Every parameter and every statistic, under its name in the case."""
+        return {**self.shared, **self.statistics}
 
     def apply_node(self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]) -> torch.Tensor:
         module = self.layers[self.index[node.name]]
@@ -89,6 +96,19 @@ class Torch(contract.Adapter):
             **({"tf32": torch.backends.cuda.matmul.allow_tf32} if on_gpu else {}),
         }
 
+    def limits(self, case: Case) -> str:
+        reasons = [LAYERS[node.layer.kind].limits(node.layer) for node in case.nodes]
+        layouts: dict[str, set[bool]] = {}
+        for node in case.nodes:
+            for local, name in node.parameters.items():
+                layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed)
+        reasons += [
+            f"torch's modules keep {name!r} in two layouts, and cannot share it"
+            for name, layout in layouts.items()
+            if len(layout) > 1
+        ]
+        return next(filter(None, reasons), "")
+
     def run(self, case: Case, device: str) -> Trace:
         with torch.inference_mode(False), torch.enable_grad(), self.settings():
             return self.train(case, device)
@@ -96,7 +116,7 @@ class Torch(contract.Adapter):
     def train(self, case: Case, device: str) -> Trace:
         """The ordinary training loop of PyTorch, every tensor of it kept."""
         network = Network(case, device)
-        contract.require_read_back(case, lambda name: network.as_case(name, network.shared[name]), self.name)
+        contract.require_read_back(case, lambda name: network.as_case(name, network.held[name]), self.name)
         part = OPTIMIZERS[case.optimizer.kind]
         optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
         forward = self.forward(network)
@@ -115,6 +135,7 @@ class Torch(contract.Adapter):
                 group["lr"] = rate
             network.zero_grad()
             values, loss = forward(x, target, zeros)
+            statistics = {name: to_numpy(statistic) for name, statistic in network.statistics.items()}
             loss.backward()  # type: ignore[no-untyped-call]
             if step == 0:
                 self.require_unperturbed(network, forward, x, target)
@@ -125,6 +146,8 @@ class Torch(contract.Adapter):
 
             for name, value in values.items():
                 keep(f"forward/{name}", to_numpy(value))
+            for name, statistic in statistics.items():
+                keep(f"state/{name}", statistic)
             keep("forward/loss", to_numpy(loss))
             for path, zero in zeros.items():
                 keep(path, network.as_case(owner(path), gradient_of(zero)))
@@ -149,11 +172,17 @@ class Torch(contract.Adapter):
         yield
 
     def require_unperturbed(self, network: Network, forward: Forward, x: torch.Tensor, target: torch.Tensor) -> None:
-        """Raise Altered unless a run without perturbations has the same gradients."""
+        """Raise Altered unless a run without perturbations has the same gradients. Statistics are put back."""
+        before = {name: statistic.clone() for name, statistic in network.statistics.items()}
         _, loss = forward(x, target, {})
         plain = torch.autograd.grad(loss, list(network.shared.values()))
-        for (name, parameter), gradient in zip(network.shared.items(), plain, strict=True):
-            contract.require_unperturbed(name, to_numpy(gradient), to_numpy(gradient_of(parameter)), self.name)
+        for name, statistic in network.statistics.items():
+            statistic.copy_(before[name])
+        gradients = dict(zip(network.shared, map(to_numpy, plain), strict=True))
+        scale = contract.largest(gradients.values())
+        for name, gradient in gradients.items():
+            found = to_numpy(gradient_of(network.shared[name]))
+            contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
 
 
 class TorchCompile(Torch):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from ...reference import optimizers
+from ...reference import layers, optimizers
 from ...reference.layers import Layer
 from ...reference.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from ..contract import Support
@@ -27,17 +28,69 @@ class Sum(nn.Module):
 
 @dataclass(frozen=True)
 class LayerPart:
-    """A layer in PyTorch: native or composed, how it is built, and which parameters it keeps transposed."""
+    """A layer in PyTorch: native or composed, how it is built, which parameters it keeps transposed, what it lacks."""
 
     support: Support
     build: Callable[..., nn.Module]
     transposed: frozenset[str] = frozenset()
+    limits: Callable[[Any], str] = lambda layer: ""
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """BatchNorm1d for rows and BatchNorm2d for images, which in PyTorch differ in the rank that they check alone."""
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        kind = nn.BatchNorm2d if input.ndim == 4 else nn.BatchNorm1d
+        kind._check_input_dim(self, input)  # type: ignore[arg-type]
+
+
+class Attention(nn.Module):
+    """F.scaled_dot_product_attention as a module."""
+
+    def __init__(self, layer: layers.ScaledDotProductAttention) -> None:
+        super().__init__()
+        self.causal = layer.causal
+        self.scale = {"width": None, "none": 1.0}[layer.scale]
+
+    def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, scale=self.scale)
+
+
+def uninitialised(module: type[nn.Module], *sizes: Any, **options: Any) -> nn.Module:
+    """A module whose weights are left as they are: no random number is drawn from the user's generator."""
+    made: nn.Module = nn.utils.skip_init(module, *sizes, **options)  # type: ignore[no-untyped-call]
+    return made
 
 
 def dense(layer: Any, **like: Any) -> nn.Module:
-    """A Linear whose weights are left uninitialised: no random number is drawn from the user's generator."""
-    module: nn.Module = nn.utils.skip_init(nn.Linear, layer.inputs, layer.outputs, **like)  # type: ignore[no-untyped-call]
-    return module
+    return uninitialised(nn.Linear, layer.inputs, layer.outputs, **like)
+
+
+def embedding(layer: Any, **like: Any) -> nn.Module:
+    return uninitialised(nn.Embedding, layer.rows, layer.width, **like)
+
+
+def conv2d(layer: Any, **like: Any) -> nn.Module:
+    sizes = (layer.inputs, layer.outputs, layer.kernel)
+    return uninitialised(nn.Conv2d, *sizes, stride=layer.stride, padding=layer.padding, **like)
+
+
+def layer_norm(layer: Any, **like: Any) -> nn.Module:
+    return nn.LayerNorm(layer.features, eps=layer.epsilon, **like)
+
+
+def layer_norm_limits(layer: layers.LayerNorm) -> str:
+    return "" if layer.epsilon_in == "root" else "torch.nn.LayerNorm has its epsilon inside the root"
+
+
+def batch_norm(layer: Any, **like: Any) -> nn.Module:
+    of_new = layer.momentum if layer.momentum_of == "new" else 1 - layer.momentum
+    return BatchNorm(layer.features, eps=layer.epsilon, momentum=of_new, **like).train(layer.training)
+
+
+def batch_norm_limits(layer: layers.BatchNorm) -> str:
+    biased = layer.training and layer.running_variance == "biased"
+    return "torch's batch normalisation remembers the unbiased variance" if biased else ""
 
 
 LAYERS: dict[str, LayerPart] = {
@@ -45,7 +98,13 @@ LAYERS: dict[str, LayerPart] = {
     "relu": LayerPart("native", lambda layer, **like: nn.ReLU()),
     "tanh": LayerPart("native", lambda layer, **like: nn.Tanh()),
     "sigmoid": LayerPart("native", lambda layer, **like: nn.Sigmoid()),
+    "gelu": LayerPart("native", lambda layer, **like: nn.GELU(approximate=layer.approximate)),
     "softmax": LayerPart("native", lambda layer, **like: nn.Softmax(dim=-1)),
+    "layer_norm": LayerPart("native", layer_norm, limits=layer_norm_limits),
+    "batch_norm": LayerPart("native", batch_norm, limits=batch_norm_limits),
+    "embedding": LayerPart("native", embedding),
+    "conv2d": LayerPart("native", conv2d),
+    "scaled_dot_product_attention": LayerPart("native", lambda layer, **like: Attention(layer)),
     "add": LayerPart("native", lambda layer, **like: Sum()),
 }
 

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from .activations import Relu, Sigmoid, Softmax, Tanh
+from .activations import Gelu, Relu, Sigmoid, Softmax, Tanh
 from .affine import Dense
+from .attention import ScaledDotProductAttention
 from .base import Array, Layer, Parameters, Shape
+from .convolution import Conv2d
+from .embedding import Embedding
+from .normalisation import BatchNorm, LayerNorm
 from .structure import Add
 
-LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Relu, Tanh, Sigmoid, Softmax, Add)}
+LAYERS: dict[str, type[Layer]] = {
+    layer.kind: layer
+    for layer in (
+        *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
+        *(LayerNorm, BatchNorm),
+        *(Relu, Tanh, Sigmoid, Gelu, Softmax),
+        Add,
+    )
+}
 """Every layer by its kind."""
 
 __all__ = [
     "LAYERS",
     "Add",
     "Array",
+    "BatchNorm",
+    "Conv2d",
     "Dense",
+    "Embedding",
+    "Gelu",
     "Layer",
+    "LayerNorm",
     "Parameters",
     "Relu",
+    "ScaledDotProductAttention",
     "Shape",
     "Sigmoid",
     "Softmax",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from ..elementary import erf
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, zeros_where
+
+CUBIC = 0.044715
+"""The factor of x^3 in the approximate GELU."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,65 @@ class Sigmoid(Layer):
         # forward was: y = 1 / (1 + exp(-x)), so dy/dx = y (1 - y)
         dx = dy * (y * (1 - y))
         return dx, {}
+
+
+@dataclass(frozen=True)
+class Gelu(Layer):
+    """Gaussian error linear unit: ``y = x Phi(x)``, with Phi the standard normal distribution.
+
+    ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``, with derivative ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)``; or, approximately,
+    ``Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2``, which is off by 5e-4 at most.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.GELU is exact unless it is asked for ``approximate="tanh"``, jax.nn.gelu is
+    approximate unless it is told ``approximate=False``, and computes erfc: far below 0, where 1 + erf cancels, it is
+    the more exact of the two. Keras has either default, by the name that it is called by.
+
+    Source: Hendrycks & Gimpel 2016, "Gaussian error linear units", section 2.
+
+    >>> Gelu().forward(np.array([-1.0, 0.0, 2.0]), {})[0].round(6)
+    array([-0.158655,  0.      ,  1.9545  ])
+    >>> Gelu("tanh").forward(np.array([-1.0, 0.0, 2.0]), {})[0].round(6)
+    array([-0.158808,  0.      ,  1.954598])
+    """
+
+    kind: ClassVar[str] = "gelu"
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
+        if self.approximate == "none":
+            distribution = (1 + erf(x / root(2, x))) / 2
+        else:
+            distribution = (1 + np.tanh(x * (1 + CUBIC * (x * x)) * root(2 / pi(x), x))) / 2
+        y = x * distribution
+        return y, (x, distribution)
+
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
+        x, distribution = saved
+        if self.approximate == "none":
+            # forward was: distribution = (1 + erf(x / sqrt(2))) / 2, and d erf(t) / dt = 2 / sqrt(pi) * exp(-t^2)
+            density = np.exp(-(x * x) / 2) / root(2 * pi(x), x)
+        else:
+            # forward was: distribution = (1 + tanh(inner)) / 2, inner = sqrt(2 / pi) (x + 0.044715 x^3), and
+            # d tanh / d inner = (1 + tanh) (1 - tanh), which is 4 distribution (1 - distribution)
+            dinner = (1 + 3 * (CUBIC * (x * x))) * root(2 / pi(x), x)
+            density = 2 * distribution * (1 - distribution) * dinner
+        # forward was: y = x * distribution
+        dx = dy * (distribution + x * density)
+        return dx, {}
+
+
+def pi(like: Array) -> Array:
+    """Pi, in the dtype and the arithmetic of an array."""
+    return 4 * np.arctan(np.ones_like(like, shape=()))
+
+
+def root(number: float | Array, like: Array) -> Array:
+    """The square root of a number, in the dtype and the arithmetic of an array."""
+    result: Array = np.sqrt(np.ones_like(like, shape=()) * number)
+    return result
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,15 @@ class Layer:
         return {}
 
     def updated_statistics(self, saved: Any, params: Parameters) -> dict[str, Array]:
-        """The statistics after a forward, from what it saved."""
+        """Every statistic after a forward, from what it saved."""
         return {}
+
+    def check_input(self, values: Array) -> None:
+        """Raise CaseError unless the layer can take these values, the input of the network."""
+
+    def draw_input(self, generator: np.random.Generator, shape: Shape) -> Array:
+        """An input of the network drawn at random: standard normal unless the layer wants something else."""
+        return generator.standard_normal(shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for these input shapes.
@@ -70,6 +77,14 @@ def require_rank(shape: Shape, rank: int, layout: str) -> None:
     """Raise CaseError unless an input of this shape has the rank that ``layout`` writes out."""
     if len(shape) != rank:
         raise CaseError(f"an input of rank {rank}, {layout}", f"shape {shape}")
+
+
+def require_positive(layer: Layer, *fields: str, what: str) -> None:
+    """Raise CaseError unless each of these fields, a number or a tuple of numbers, is at least 1."""
+    for field in fields:
+        value = getattr(layer, field)
+        if min(value if isinstance(value, tuple) else (value,)) < 1:
+            raise CaseError(f"{what} of at least 1", str(value), key=field)
 
 
 def zeros_where(mask: Array, value: Array) -> Array:

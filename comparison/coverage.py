@@ -1,0 +1,89 @@
+"""How far correct code strays, in units of the rounding that is expected of it: by kind of operation and by dtype.
+
+Local: each operation on the subject's own inputs. The worst ``|subject - reference| / sigma`` says how near correct
+code comes to the limit; the median of ``sigma / |subject - reference|`` how generous sigma is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..reference import Case, Trace, run
+from ..reference.layers import Array
+from .tolerance import Computed, Expected, Judge
+
+
+@dataclass
+class Strayed:
+    """All that was seen of one kind of operation in one dtype of one subject."""
+
+    worst: float = 0.0
+    elements: int = 0
+    networks: set[str] = field(default_factory=set)
+    over: list[Array] = field(default_factory=list)
+    """Sigma over the error, of the elements whose error is not 0."""
+
+    def add(self, expected: Expected, own: Array, case: str) -> None:
+        """Add the elements of one tensor."""
+        with np.errstate(all="ignore"):
+            value, sigma = np.broadcast_arrays(expected.value, expected.sigma)
+            error = np.abs(own.astype(value.dtype) - value)
+            ratio = np.where(error == 0, 0, error / sigma)
+            usable = np.isfinite(value) & np.isfinite(own) & np.isfinite(sigma)
+            self.worst = max(self.worst, float(ratio[usable].max(initial=0)))
+            self.elements += int(usable.sum())
+            self.networks.add(case)
+            seen = usable & (error > 0)
+            self.over.append((sigma[seen] / error[seen]).astype(np.float32))
+
+    @property
+    def median(self) -> float:
+        """The median of sigma over the actual error; NaN where there was none."""
+        ratios = np.concatenate(self.over) if self.over else np.zeros(0)
+        return float(np.median(ratios)) if ratios.size else float("nan")
+
+
+@dataclass
+class Coverage:
+    """What was seen, by subject, dtype and kind."""
+
+    strayed: dict[tuple[str, str, str], Strayed] = field(default_factory=dict)
+
+    def of(self, subject: str, dtype: str, kind: str) -> Strayed:
+        """What was seen of a kind, to be added to."""
+        return self.strayed.setdefault((subject, dtype, kind), Strayed())
+
+    @property
+    def worst(self) -> float:
+        """The worst of all, in sigmas."""
+        return max((seen.worst for seen in self.strayed.values()), default=0.0)
+
+
+@dataclass
+class Watched:
+    """The computed tolerance, which also shows a coverage whatever it is asked to judge locally."""
+
+    coverage: Coverage
+    subject: str = ""
+    """Whose tensors these are."""
+    rule: Computed = field(default_factory=Computed)
+
+    @property
+    def limit(self) -> float:
+        return self.rule.limit
+
+    def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
+        return self.rule.expect(trace, undecided=undecided)
+
+    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+        kinds = {name: operation.kind for operation in run(case).operations for name in operation.outputs}
+
+        def both(name: str, expected: Expected) -> None:
+            if name in own and not undecided:
+                self.coverage.of(self.subject, case.dtype, kinds[name]).add(expected, own[name], case.name)
+            judge(name, expected)
+
+        return self.rule.local(case, own, both, undecided=undecided)

@@ -1,0 +1,224 @@
+"""Why an operation fails: conventions and known faults, replayed on the subject's own inputs to it.
+
+A cause is named only if its replay agrees with what the subject made of an operation, where the right operation does
+not. What fits a convention that the operation declares is called a convention, not a fault. If several causes fit, all
+are listed: on this data they cannot be told apart. If none does, a few algebraic signatures are tried, and otherwise
+the cause is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from ..faults.base import Fault
+from ..reference import Case, Operation
+from ..reference.layers import Array
+from .agreement import Diagnosis
+from .figures import Figures
+from .tolerance import Expected, follow
+
+FitsTensor = Callable[[Expected, Array], Figures]
+"""Compares a tensor with what is expected of it."""
+
+Kind: TypeAlias = Literal["fault", "convention", "signature", "unknown"]
+
+FEW_ROUNDINGS = 64
+"""Within how many roundings of its largest element a tensor shows a signature."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An operation that fails, and of each tensor that it made what was expected and what the subject has."""
+
+    operation: Operation
+    expected: Mapping[str, Expected]
+    own: Mapping[str, Array]
+    failed: frozenset[str]
+    """The tensors among them that do not agree."""
+
+
+def diagnose(
+    case: Case,
+    operations: Sequence[Operation],
+    own: Mapping[str, Array],
+    failures: Sequence[Failure],
+    fits: FitsTensor,
+) -> list[Diagnosis]:
+    """The causes of each failure, in the order of computation."""
+    causes = replayed(case, operations, own, failures, fits)
+    found: list[Diagnosis] = []
+    with np.errstate(all="ignore"):  # NaN and infinities show no signature
+        for failure in failures:
+            fitting = causes[failure.operation.name]
+            found += fitting or [signature(case, own, failure) or unknown(failure)]
+    return found
+
+
+def replayed(
+    case: Case,
+    operations: Sequence[Operation],
+    own: Mapping[str, Array],
+    failures: Sequence[Failure],
+    fits: FitsTensor,
+) -> dict[str, list[Diagnosis]]:
+    """The conventions and faults whose replay agrees, by the name of the failing operation.
+
+    A convention must fit every operation that it concerns, those that agree among them: who takes it takes it
+    throughout. A mistake is made in one place, and shows where the data let it.
+    """
+    causes: dict[str, list[Diagnosis]] = {failure.operation.name: [] for failure in failures}
+    for kind, candidate in candidates(case, failures):
+        concerned = [operation for operation in operations if candidate.makes(operation)]
+        if kind == "fault":
+            concerned = [operation for operation in concerned if operation.name in causes]
+        sigmas, refuted = replay(case, own, candidate, concerned, fits)
+        if kind == "convention" and refuted:
+            continue
+        for name in sigmas.keys() & causes.keys() - refuted:
+            evidence = evidence_of(candidate, kind, sigmas[name])
+            causes[name].append(Diagnosis(name, candidate.name, evidence, kind))
+    return {name: preferred(listed) for name, listed in causes.items()}
+
+
+def candidates(case: Case, failures: Iterable[Failure]) -> Iterator[tuple[Kind, Fault]]:
+    """Every convention and every fault that could have made one of the failures, each once."""
+    from ..faults import conventions_at, faults_at
+
+    seen: set[tuple[str, str]] = set()
+    kinds: tuple[tuple[Kind, Callable[[Case, Operation], Iterable[Fault]]], ...] = (
+        ("convention", conventions_at),
+        ("fault", faults_at),
+    )
+    for kind, at in kinds:
+        for failure in failures:
+            for candidate in at(case, failure.operation):
+                if (candidate.name, candidate.site) not in seen:
+                    seen.add((candidate.name, candidate.site))
+                    yield kind, candidate
+
+
+def replay(
+    case: Case, own: Mapping[str, Array], candidate: Fault, concerned: Sequence[Operation], fits: FitsTensor
+) -> tuple[dict[str, float], set[str]]:
+    """By the names of the operations: the subject's worst distance from a candidate in sigmas; and which refute it.
+
+    The whole step runs with the candidate in place, every operation on the subject's own inputs.
+    """
+    maker = {name: operation.name for operation in concerned for name in operation.outputs}
+    worst: dict[str, float] = {}
+    refuted: set[str] = set()
+
+    def judge(name: str, expected: Expected) -> None:
+        if name not in maker or name not in own:
+            return
+        operation = maker[name]
+        fitting = fits(expected, own[name]) if expected.value.shape == own[name].shape else None
+        if fitting is None or not fitting.agrees:
+            refuted.add(operation)
+        if fitting is not None:
+            worst[operation] = max(worst.get(operation, 0.0), fitting.sigmas)
+
+    try:
+        follow(case, own, judge, start=candidate.start)
+    except (ValueError, IndexError, TypeError, ArithmeticError):
+        refuted |= {operation.name for operation in concerned}  # it cannot even be computed on these tensors
+    return worst, refuted
+
+
+def preferred(causes: list[Diagnosis]) -> list[Diagnosis]:
+    """Conventions, if any fits; otherwise the faults. Several are said to be indistinguishable."""
+    conventions = [cause for cause in causes if cause.kind == "convention"]
+    chosen = conventions or causes
+    if len(chosen) < 2:
+        return chosen
+    others = "; indistinguishable on this data from the others named here"
+    return [Diagnosis(cause.operation, cause.cause, cause.evidence + others, cause.kind) for cause in chosen]
+
+
+def evidence_of(candidate: Fault, kind: Kind, sigmas: float) -> str:
+    """What speaks for a cause."""
+    once = "this convention is taken" if kind == "convention" else "this mistake is made"
+    return f"agrees to {sigmas:.1f} sigma once {once}: {candidate.about}"
+
+
+def unknown(failure: Failure) -> Diagnosis:
+    """No cause: said so."""
+    names = ", ".join(sorted(failure.failed))
+    return Diagnosis(
+        failure.operation.name,
+        f"unknown, in {failure.operation.name}",
+        f"no convention, fault or signature tried agrees with {names}",
+        "unknown",
+    )
+
+
+def signature(case: Case, own: Mapping[str, Array], failure: Failure) -> Diagnosis | None:
+    """An algebraic relation that holds between every failing tensor and what was expected of it."""
+    tests: list[Callable[[str], str | None]] = [
+        lambda name: transposed(failure.own[name], failure.expected[name]),
+        lambda name: one_step_late(name, own),
+        lambda name: constant_ratio(case, failure.own[name], failure.expected[name]),
+    ]
+    names = sorted(name for name in failure.failed if name in failure.own)
+    for test in tests:
+        found = {test(name) for name in names}
+        if len(found) == 1 and None not in found:
+            (what,) = found
+            return Diagnosis(
+                failure.operation.name, str(what), f"holds for {', '.join(names)}, element by element", "signature"
+            )
+    return None
+
+
+def transposed(own: Array, expected: Expected) -> str | None:
+    """The square matrix turned."""
+    if own.ndim != 2 or own.shape[0] != own.shape[1]:
+        return None
+    return "the transpose of what is expected" if near(own.T, expected.value) else None
+
+
+def one_step_late(name: str, own: Mapping[str, Array]) -> str | None:
+    """The subject's own tensor of the step before."""
+    step, _, rest = name.partition("/")
+    before = own.get(f"{int(step) - 1}/{rest}")
+    late = before is not None and before.shape == own[name].shape and near(own[name], before)
+    return "the tensor of the step before: one step late" if late else None
+
+
+def constant_ratio(case: Case, own: Array, expected: Expected) -> str | None:
+    """The expected tensor times one number, and which number of the case that is."""
+    value = np.asarray(expected.value, np.float64)
+    mine = own.astype(np.float64)
+    square = float((value * value).sum())
+    if own.size < 2 or not np.isfinite(square) or not square:
+        return None
+    ratio = float((mine * value).sum()) / square
+    if not ratio or not near(own, value * ratio):
+        return None
+    for meaning, number in numbers(case).items():
+        if abs(ratio - number) <= FEW_ROUNDINGS * np.finfo(own.dtype).eps * abs(number):
+            return f"{meaning} times what is expected"
+    return f"{ratio:.6g} times what is expected"
+
+
+def numbers(case: Case) -> dict[str, float]:
+    """Numbers of a case that a forgotten or repeated factor may be."""
+    inputs = case.batch(0).inputs
+    rows = float(len(inputs))
+    outputs = float(case.shapes(inputs.shape)[case.nodes[-1].name][-1])
+    counts = {"N": rows, "N - 1": rows - 1, "the number of outputs": outputs}
+    found = {"-1": -1.0, "2": 2.0, "1/2": 0.5}
+    found |= {name: count for name, count in counts.items() if count > 1}
+    found |= {f"1/({name})" if " " in name else f"1/{name}": 1 / count for name, count in counts.items() if count > 1}
+    return found | {"the learning rate": case.learning_rates[0]}
+
+
+def near(own: Array, value: Array) -> bool:
+    """Whether two tensors are the same but for rounding."""
+    largest = np.abs(value).max(initial=0)
+    apart = np.abs(own.astype(np.float64) - value)
+    return bool(np.all(apart <= FEW_ROUNDINGS * np.finfo(own.dtype).eps * largest))

@@ -1,0 +1,269 @@
+"""What a fault is: the reference with one thing wrong, at one site of a case, and a way of running it.
+
+Every mistake is a class whose docstring says what is written wrong, why, and what it shows. Those of a layer, a loss or
+an optimizer are mixins: put before the right one they make one that is wrong in this way and in no other. Those of the
+training step itself are subclasses of ``Training``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from inspect import getdoc
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
+
+import numpy as np
+
+from ..reference import LAYERS, LOSSES, OPTIMIZERS, Case, Layer, Loss, Node, Operation, Optimizer, Trace
+from ..reference.layers import Shape
+from ..reference.step import Keep, Training
+
+Start: TypeAlias = Callable[[Case, Keep], Training]
+"""What starts a run of a case, each tensor passing through the hook; ``Training`` itself is one."""
+
+Part: TypeAlias = Literal["forward", "backward", "statistics", "update"]
+"""What of a layer, a loss or an optimizer can be wrong. Statistics are made by the forward operation."""
+
+T = TypeVar("T", Layer, Loss, Optimizer)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mistake at one site of a case, or a convention other than the case's: a run that can be started.
+
+    ``site`` is the name of a node, a value or a parameter, or ``loss``; it is empty where it is the step as a whole.
+    ``makes`` says of an operation whether the fault makes it wrong. All others are right, given the inputs that they
+    have in the faulty run.
+    """
+
+    name: str
+    site: str
+    about: str
+    start: Start
+    makes: Callable[[Operation], bool]
+    number: int | None = None
+    """Which of the listed mistakes it is, if any."""
+    only_where: str = ""
+    """What the data must have for it to show; empty where any data will do."""
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.site}" if self.site else self.name
+
+
+def record(case: Case, fault: Fault) -> Trace:
+    """Run a case with a fault and return everything that it computed: a subject like any other, named after the fault.
+
+    >>> import crosscheck as cc
+    >>> from crosscheck.faults import faults_of
+    >>> case = cc.load_case("article")
+    >>> fault = next(fault for fault in faults_of(case) if fault.name == "diagonal_jacobian")
+    >>> trace = record(case, fault)
+    >>> trace.source, fault.number
+    ('diagonal_jacobian at o.softmax', 5)
+    >>> print(cc.record(case)["0/backward/o"].sum().round(8), trace["0/backward/o"].sum().round(8))
+    0.0 -0.70771982
+    """
+    trace = Trace(source=str(fault), case=case, environment={"version": np.__version__, "device": "cpu"})
+    # As in a right run: an overflow or a NaN is a result like any other.
+    with np.errstate(all="ignore"):
+        fault.start(case, trace.keep).run()
+    return trace
+
+
+class Mistake:
+    """What every class of mistake says of itself. ``DiagonalJacobian`` goes by the name of ``diagonal_jacobian``."""
+
+    number: ClassVar[int | None] = None
+    """Which of the listed mistakes it is, if any."""
+
+    wrong: ClassVar[tuple[Part, ...]] = ()
+    """What is wrong. A forward and its own derivative are both, a derivative of another function is ``backward``."""
+
+    only_where: ClassVar[str] = ""
+    """What the data must have for it to show; empty where any data will do."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The name that it has in reports."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    @classmethod
+    def about(cls) -> str:
+        """The first paragraph of its docstring, as one line."""
+        return " ".join((getdoc(cls) or "").partition("\n\n")[0].split())
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        """The mistake at every site of the case where it can happen and makes a difference."""
+        raise NotImplementedError
+
+    @classmethod
+    def fault(cls, site: str, start: Start, makes: Callable[[Operation], bool]) -> Fault:
+        """The mistake at one site."""
+        return Fault(cls.name(), site, cls.about(), start, makes, cls.number, cls.only_where)
+
+
+class LayerFault(Mistake, Layer):
+    """A mistake in a layer: of every kind, or of the kind of the layer that the class has as its second base."""
+
+    @classmethod
+    def possible(cls, layer: Any, *inputs: Shape) -> bool:
+        """Whether it makes a difference to a layer that is given inputs of these shapes."""
+        return True
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        shapes = [case.shapes(batch.inputs.shape) for batch in case.batches]
+        for node in case.nodes:
+            if concerns(cls, node.layer) and any(
+                cls.possible(node.layer, *(known[name] for name in node.takes)) for known in shapes
+            ):
+                yield cls.fault(node.name, in_layer(node.name, cls.planted), makes_in(node.name, cls.wrong))
+
+    @classmethod
+    def planted(cls, layer: Layer) -> Layer:
+        """The layer with the mistake."""
+        return mixed(cls, layer)
+
+    def right(self, **changes: Any) -> Layer:
+        """The layer without the mistake, and with these of its fields changed."""
+        return LAYERS[self.kind](**{**values_of(self), **changes})
+
+
+class LossFault(Mistake, Loss):
+    """A mistake in a loss: in every one, or in the one that the class has as its second base."""
+
+    @classmethod
+    def possible(cls, loss: Any, prediction: Shape) -> bool:
+        """Whether it makes a difference to a loss that is given a prediction of this shape."""
+        return True
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        last = case.nodes[-1].name
+        predictions = [case.shapes(batch.inputs.shape)[last] for batch in case.batches]
+        if concerns(cls, case.loss) and any(cls.possible(case.loss, shape) for shape in predictions):
+            yield cls.fault("loss", in_loss(cls.planted), makes_in("loss", cls.wrong))
+
+    @classmethod
+    def planted(cls, loss: Loss) -> Loss:
+        """The loss with the mistake."""
+        return mixed(cls, loss)
+
+    def right(self, **changes: Any) -> Loss:
+        """The loss without the mistake, and with these of its fields changed."""
+        return LOSSES[self.kind](**{**values_of(self), **changes})
+
+
+class OptimizerFault(Mistake, Optimizer):
+    """A mistake in an optimizer, every one or the one that is its second base: every weight has it."""
+
+    wrong = ("update",)
+
+    @classmethod
+    def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:
+        """Whether it makes a difference to an optimizer with these learning rates."""
+        return True
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        if case.trained and concerns(cls, case.optimizer) and cls.possible(case.optimizer, case.learning_rates):
+            yield cls.fault("", in_optimizer(cls.planted), lambda operation: operation.phase == "update")
+
+    @classmethod
+    def planted(cls, optimizer: Optimizer) -> Optimizer:
+        """The optimizer with the mistake."""
+        return mixed(cls, optimizer)
+
+    def right(self, **changes: Any) -> Optimizer:
+        """The optimizer without the mistake, and with these of its fields changed."""
+        return OPTIMIZERS[self.kind](**{**values_of(self), **changes})
+
+
+class StepFault(Mistake, Training):
+    """A mistake in how the training step joins its parts."""
+
+    site: ClassVar[str] = ""
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        """Where it can happen in the case and makes a difference: names, or ``""`` for the whole step."""
+        raise NotImplementedError
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        """Whether it makes the operation wrong."""
+        raise NotImplementedError
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        for site in cls.sites(case):
+            start = cast(Start, type(cls.__name__, (cls,), {"site": site}))
+            yield cls.fault(site, start, partial(cls.makes, case, site))
+
+
+# ----------------------------------------------------------------------------------------------- runs with one change
+
+
+def in_layer(site: str, change: Callable[[Layer], Layer]) -> Start:
+    """What starts a run with the layer of one node changed."""
+
+    def changed(node: Node) -> Node:
+        return replace(node, layer=change(node.layer)) if node.name == site else node
+
+    return lambda case, keep: Training(replace(case, nodes=tuple(map(changed, case.nodes))), keep)
+
+
+def in_loss(change: Callable[[Loss], Loss]) -> Start:
+    """What starts a run with the loss changed."""
+    return lambda case, keep: Training(replace(case, loss=change(case.loss)), keep)
+
+
+def in_optimizer(change: Callable[[Optimizer], Optimizer]) -> Start:
+    """What starts a run with the optimizer changed."""
+    return lambda case, keep: Training(replace(case, optimizer=change(case.optimizer)), keep)
+
+
+def mixed(mistake: type[Mistake], right: T) -> T:
+    """A right layer, loss or optimizer with the mistake mixed in; it keeps its kind and its fields."""
+    return cast(T, type(mistake.__name__, (mistake, type(right)), {})(**values_of(right)))
+
+
+def values_of(thing: Any) -> dict[str, Any]:
+    """The fields of a layer, a loss or an optimizer."""
+    return {field.name: getattr(thing, field.name) for field in fields(thing)}
+
+
+def concerns(mistake: type[Mistake], right: Layer | Loss | Optimizer) -> bool:
+    """Whether a right one is of the kind that a class of mistakes is about: an instance of all that it builds on."""
+    return all(isinstance(right, base) for base in mistake.__mro__ if not issubclass(base, Mistake))
+
+
+# ---------------------------------------------------------------------------------------------------- naming operations
+
+
+class Done(NamedTuple):
+    """The name of an operation, ``0/backward(k.tanh)``, taken apart."""
+
+    step: int
+    what: str
+    of: str
+
+
+def done(operation: Operation) -> Done:
+    """The name of an operation, taken apart."""
+    step, what, of = re.fullmatch(r"(\d+)/(\w+)\((.*)\)", operation.name).groups()  # type: ignore[union-attr]
+    return Done(int(step), what, of)
+
+
+def makes_in(site: str, wrong: tuple[Part, ...]) -> Callable[[Operation], bool]:
+    """Says of an operation whether it is one of these parts of a node or of the loss."""
+    phases = {"forward" if part == "statistics" else part for part in wrong}
+
+    def makes(operation: Operation) -> bool:
+        _, what, of = done(operation)
+        return of == site and what in phases
+
+    return makes

@@ -1,0 +1,256 @@
+"""Mistakes in the training step: every part is right, and the parts are joined wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..reference import Adam, Case, Node, Operation
+from ..reference.layers import Array
+from ..reference.step import Keep, Named, arrays_by_name
+from .base import StepFault, done
+
+
+class GradientsNotCleared(StepFault):
+    """Gradients are added to those of the step before, which nobody set to 0.
+
+    Frameworks that accumulate leave the clearing to the training loop. The first step is exact, and the second has the
+    sum of two gradients, the third that of three.
+    """
+
+    number = 12
+    wrong = ("backward",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if case.steps > 1 else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        totals = {f"{done(operation).step}/gradient/{name}" for name in case.parameters}
+        return done(operation).step > 0 and bool(totals & set(operation.outputs))
+
+    def backward(self) -> None:
+        self.left = {name: self.gradients[name].value for name in self.case.parameters if self.gradients}
+        super().backward()
+
+    def arrive(self, source: str, kind: str, reads: Sequence[Named], parts: Sequence[tuple[str, str, Array]]) -> None:
+        # What is used more than once comes in parts, and gets what is left over with their sum.
+        parts = [
+            (name, label, part + self.left[name] if name in self.left and len(self.case.uses[name]) == 1 else part)
+            for name, label, part in parts
+        ]
+        super().arrive(source, kind, reads, parts)
+
+    def total(self, name: str, parts: Sequence[Array]) -> Array:
+        total = super().total(name, parts)
+        return total + self.left[name] if name in self.left else total
+
+
+class UpdatedTooEarly(StepFault):
+    """Each layer's weights are updated as soon as their gradient is there, before it is sent on to the layer below.
+
+    One loop from the last layer to the first does both, and it saves a list of gradients. The last layer's gradients
+    are exact; what goes through its weights goes through the new ones, so that the error grows with the learning rate.
+    Mazur's worked example does so: the loss of .291027924 that it prints after one step is this mistake's.
+    """
+
+    number = 8
+    wrong = ("backward",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if any(updated_alone(case, node) for node in case.nodes) else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        _, what, of = done(operation)
+        return what == "backward" and any(node.name == of and updated_alone(case, node) for node in case.nodes)
+
+    def backward_of(self, node: Node) -> None:
+        # A layer is linear in each of its parameters, so that their own gradients do not depend on what they are.
+        before = self.weights
+        dy, params = self.gradients[node.name].value, arrays_by_name(self.params_of(node))
+        _, dparams = node.layer.backward(dy, self.saved[node.name], params)
+        after = {name: self.updated(name, dparams[local]) for local, name in updated_alone(self.case, node).items()}
+        self.weights = {**before, **after}
+        super().backward_of(node)
+        self.weights = before
+
+    def updated(self, name: str, gradient: Array) -> Named:
+        """A weight after its update, under the name that it has before."""
+        weight, slots = self.weights[name], arrays_by_name(self.state[name])
+        rate = self.case.learning_rates[self.step]
+        return Named(weight.name, self.case.optimizer.update(weight.value, gradient, slots, rate)[0])
+
+
+def updated_alone(case: Case, node: Node) -> dict[str, str]:
+    """The parameters by which a node sends gradients back, as far as they are trained and no other node's."""
+    if node.layer.integer_inputs:
+        return {}
+    return {
+        local: name
+        for local, name in node.parameters.items()
+        if local != "bias" and name in case.trained and len(case.uses[name]) == 1
+    }
+
+
+class LastUseOverwrites(StepFault):
+    """The gradient of a value that is used more than once is that of one use: ``=`` is written for ``+=``.
+
+    In a chain of layers each value is used once, and assignment is enough. With the first residual connection the use
+    that is differentiated last overwrites the others; only shared values, and what lies before them, are wrong.
+    """
+
+    number = 11
+    wrong = ("backward",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from (name for name in shared(case) if name not in case.parameters)
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        _, what, of = done(operation)
+        return (what, of) == ("sum", site)
+
+    def total(self, name: str, parts: Sequence[Array]) -> Array:
+        return super().total(name, self.remaining(parts) if name == self.site else parts)
+
+    def remaining(self, parts: Sequence[Array]) -> Sequence[Array]:
+        """What is left of the parts, which are in the order of the backward."""
+        return parts[-1:]
+
+
+class FirstUseOnly(LastUseOverwrites):
+    """The gradient of a value that is used more than once is that of the use that is differentiated first.
+
+    A node is marked as visited when its gradient first arrives, and what arrives later finds the door closed. In a
+    residual network the shortcut's gradient goes through and the blocks below learn from it alone.
+    """
+
+    def remaining(self, parts: Sequence[Array]) -> Sequence[Array]:
+        return parts[:1]
+
+
+class TiedWeightOverwritten(LastUseOverwrites):
+    """The gradient of a weight that two layers share is that of the layer differentiated last.
+
+    Each layer assigns to the one array of gradients that it knows. The other layers' part is lost, and only the tied
+    tensor is wrong; the network trains, a little worse.
+    """
+
+    number = 25
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from (name for name in shared(case) if name in case.parameters)
+
+
+class TiedWeightUseForgotten(TiedWeightOverwritten):
+    """The gradient of a weight that several layers share lacks that of its first use in the forward.
+
+    The output layer borrows the embedding's table and has the gradient; the embedding, in another process or another
+    list of parameters, is left out of the sum. Only the tied tensor is wrong.
+    """
+
+    def remaining(self, parts: Sequence[Array]) -> Sequence[Array]:
+        return parts[:-1]
+
+
+def shared(case: Case) -> Iterator[str]:
+    """The values and parameters that have a gradient from more than one use."""
+    for name, uses in case.uses.items():
+        if len(uses) > 1 and not (name == "input" and case.integer_inputs):
+            yield name
+
+
+class UpdateOneStepLate(StepFault):
+    """Every step applies the gradients of the step before; the first applies none.
+
+    Forward, backward and update are spread over devices or a queue, and the update takes what is at hand. Each gradient
+    is right for the weights that it was made from; at one learning rate, the weights after the second step are those
+    that should have been there after the first.
+    """
+
+    number = 28
+    wrong = ("update",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if case.steps > 1 else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        return operation.phase == "update"
+
+    def __init__(self, case: Case, keep: Keep) -> None:
+        super().__init__(case, keep)
+        self.late: dict[str, Named] = {}
+
+    def update(self) -> None:
+        now = self.gradients
+        self.gradients = self.late or {name: Named(g.name, np.zeros_like(g.value)) for name, g in now.items()}
+        super().update()
+        self.gradients = self.late = now
+
+
+class RateOneStepEarly(StepFault):
+    """The learning rate is that of the next step: the schedule moves on before the optimizer does.
+
+    The two are one line each, in either order. Wherever the rate changes the update is off by the ratio of the two
+    rates, and the first rate of all is never used.
+    """
+
+    number = 28
+    wrong = ("update",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if len(set(case.learning_rates)) > 1 else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        here, after = next_rates(case)[done(operation).step]
+        return operation.phase == "update" and here != after
+
+    def update_of(self, name: str, learning_rate: float) -> None:
+        super().update_of(name, next_rates(self.case)[self.step][1])
+
+
+def next_rates(case: Case) -> list[tuple[float, float]]:
+    """The learning rate of every step, and of the step after it; after the last it stays."""
+    rates = case.learning_rates
+    return list(zip(rates, (*rates[1:], rates[-1]), strict=True))
+
+
+class StepCountedForEveryWeight(StepFault):
+    """Adam's counter is increased for every weight, not for every step.
+
+    One counter serves all weights, and the line that increases it stands inside the loop over them. The first weight's
+    first update is right, and the bias of all others is corrected as if they were many steps on.
+    """
+
+    number = 28
+    wrong = ("update",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if isinstance(case.optimizer, Adam) and len(case.trained) > 1 else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        step, _, of = done(operation)
+        return operation.phase == "update" and (step, of) != (0, case.trained[0])
+
+    def __init__(self, case: Case, keep: Keep) -> None:
+        super().__init__(case, keep)
+        self.counter: Array | None = None
+
+    def update_of(self, name: str, learning_rate: float) -> None:
+        slots = self.state[name]
+        if self.counter is not None:
+            slots["step"] = Named(slots["step"].name, self.counter)
+        super().update_of(name, learning_rate)
+        self.counter = self.state[name]["step"].value

@@ -1,0 +1,438 @@
+"""Every known mistake, planted: it shows where it is made and nowhere else, and as what the list says it shows as."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import crosscheck as cc
+import numpy as np
+import pytest
+from crosscheck.arithmetic.base import raw
+from crosscheck.arithmetic.poison import Poison
+from crosscheck.cases import built_in
+from crosscheck.cases.drawing import draw_batch, draw_weights
+from crosscheck.faults import FAULTS, Fault, conventions_at, conventions_of, faults_at, faults_of, record
+from crosscheck.faults.base import mixed
+from crosscheck.reference import train
+from crosscheck.reference.network import parameter_shapes, resolve
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+APART = 1e-9
+"""How far apart two tensors must be to differ, relative to their largest element ..."""
+NOTHING = 1e-3
+"""... or to this, where all are smaller: what should be 0 is nothing but rounding."""
+
+
+def drawn(name: str, nodes: tuple[cc.Node, ...], shape: tuple[int, ...], optimizer: Any, steps: int = 1) -> cc.Case:
+    """A case with mean squared error and everything drawn from seeds."""
+    nodes, loss = resolve(nodes), cc.MeanSquaredError()
+    return cc.Case(
+        name=name,
+        nodes=nodes,
+        loss=loss,
+        optimizer=optimizer,
+        weights=draw_weights(parameter_shapes(nodes), seed=2024),
+        batches=tuple(draw_batch(nodes, loss, shape, seed) for seed in range(steps)),
+    )
+
+
+EXTRA: dict[str, Callable[[], cc.Case]] = {
+    "one output": lambda: drawn("one-output", (cc.Node("y", cc.Dense(3, 1)),), (7, 3), cc.SGD(0.25)),
+    "decay": lambda: drawn(
+        "decay",
+        (cc.Node("y", cc.Dense(3, 4)),),
+        (7, 3),
+        cc.Adam((0.25, 0.125), beta1=0.875, epsilon=2.0**-10, weight_decay=0.125),
+        steps=2,
+    ),
+    "square kernel": lambda: drawn(
+        "square-kernel",
+        (cc.Node("y", cc.Conv2d(2, 4, (3, 3), (1, 2), (1, 0))),),
+        (3, 2, 6, 7),
+        cc.SGD(0.25),
+    ),
+    "heads": lambda: drawn(
+        "heads",
+        (
+            cc.Node("q", cc.Dense(6, 4)),
+            cc.Node("k", cc.Dense(6, 4), takes=("input",)),
+            cc.Node("v", cc.Dense(6, 2), takes=("input",)),
+            cc.Node("y", cc.ScaledDotProductAttention(), takes=("q", "k", "v")),
+        ),
+        (7, 3, 5, 6),
+        cc.SGD(0.25),
+    ),
+    "epsilon outside": lambda: drawn(
+        "epsilon-outside",
+        (cc.Node("x", cc.Dense(3, 5)), cc.Node("y", cc.LayerNorm(5, epsilon=2.0**-4, epsilon_in="outside"))),
+        (7, 3),
+        cc.SGD(0.25),
+    ),
+}
+"""Cases in which some faults can happen that can happen in no built-in case."""
+
+CASES: dict[str, cc.Case] = {
+    **{name: cc.load_case(name, dtype="float64") for name in built_in()},
+    **{name: make() for name, make in EXTRA.items()},
+}
+
+UNSEEN = {
+    "kernel_height_as_width": "no kernel of a built-in case is square, lest a transposed one hide",
+    "scale_by_heads": "no built-in case has attention in heads",
+    "targets_broadcast": "no built-in case has a single output, which its targets could be broadcast against",
+}
+"""The faults that no built-in case shows, and why."""
+
+COVERED = {
+    1: {"gradient_not_averaged"},
+    3: {"bias_gradient_averaged"},
+    4: {"bias_gradient_of_the_last_row"},
+    5: {"diagonal_jacobian", "attention_jacobian_diagonal"},
+    6: {"softmax_twice"},
+    7: {"derivative_at_the_output", "derivative_of_the_input"},
+    8: {"updated_too_early"},
+    9: {"weight_gradient_transposed", "weight_not_transposed"},
+    10: {"kernel_flipped", "kernel_height_as_width", "kernel_not_flipped"},
+    11: {"last_use_overwrites", "first_use_only"},
+    12: {"gradients_not_cleared"},
+    13: {"targets_broadcast"},
+    14: {"statistics_taken_as_constants", "mean_term_forgotten", "variance_term_forgotten"},
+    16: {"epsilon_of_keras", "epsilon_of_torch", "epsilon_of_flax", "epsilon_of_bert"},
+    18: {"scale_by_heads", "scale_without_root", "scale_forgotten_in_the_backward"},
+    19: {"bias_not_corrected"},
+    20: {"epsilon_inside_the_root", "epsilon_beside_the_uncorrected"},
+    22: {"nesterov_sign", "nesterov_from_the_new_velocity"},
+    23: {"rate_inside_the_velocity"},
+    24: {"decay_decoupled"},
+    25: {"tied_weight_overwritten", "tied_weight_use_forgotten"},
+    26: {"repeated_rows_overwritten"},
+    27: {"relu_mask_includes_zero", "relu_mask_of_the_output", "relu_mask_of_the_gradient"},
+    28: {"update_one_step_late", "rate_one_step_early", "step_ahead", "step_counted_for_every_weight"},
+}
+"""Which faults are which of the listed mistakes."""
+
+NOT_COVERED = {
+    2: "a step has one batch: there are no micro-batches whose means could be averaged",
+    15: "a convention of batch_norm, running_variance",
+    17: "a convention of gelu, approximate",
+    21: "there is no RMSprop",
+}
+"""The listed mistakes that are no faults here, and why."""
+
+SITES = [(name, fault) for name, case in CASES.items() for fault in faults_of(case)]
+every_site = pytest.mark.parametrize(("name", "fault"), SITES, ids=[f"{name}-{fault}" for name, fault in SITES])
+every_fault = pytest.mark.parametrize("name", FAULTS)
+
+
+def fault_of(case: cc.Case, label: str) -> Fault:
+    """The fault of a case that is written ``NAME at SITE``."""
+    (fault,) = (fault for fault in faults_of(case) if str(fault) == label)
+    return fault
+
+
+def differ(made: Array, own: Array) -> bool:
+    """Whether two tensors are not the same."""
+    if made.shape != own.shape:
+        return True
+    finite = np.isfinite(made) & np.isfinite(own)
+    largest = max(NOTHING, *(np.abs(array[finite]).max(initial=0) for array in (made, own)))
+    apart = np.abs(np.where(finite, made, 0) - np.where(finite, own, 0))
+    return not np.all(np.where(finite, apart <= APART * largest, (made == own) | (np.isnan(made) & np.isnan(own))))
+
+
+def locally_wrong(case: cc.Case, trace: cc.Trace) -> list[cc.Operation]:
+    """The operations that made something else of their inputs in the trace than the reference makes of the same."""
+    wrong: set[str] = set()
+
+    def keep(name: str, made: Array) -> Array:
+        if differ(made, trace[name]):
+            wrong.add(name)
+        return trace[name]
+
+    with np.errstate(all="ignore"):
+        operations = train(case, keep)
+    return [operation for operation in operations if wrong & set(operation.outputs)]
+
+
+@cache
+def shown(name: str) -> dict[str, list[cc.Operation]]:
+    """For every fault of a case the operations that it makes wrong."""
+    case = CASES[name]
+    return {str(fault): locally_wrong(case, record(case, fault)) for fault in faults_of(case)}
+
+
+# ----------------------------------------------------------------------------------------------------- where they show
+
+
+@every_site
+def test_a_fault_shows_where_it_is_made_and_nowhere_else(name: str, fault: Fault) -> None:
+    wrong = shown(name)[str(fault)]
+    assert [operation.name for operation in wrong if not fault.makes(operation)] == []
+    assert wrong or fault.only_where
+
+
+@every_fault
+def test_a_fault_shows_in_some_case(name: str) -> None:
+    seen_in = [case for case in CASES for label, wrong in shown(case).items() if label.split()[0] == name and wrong]
+    assert seen_in
+    assert any(case in built_in() for case in seen_in) != (name in UNSEEN)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_right_run_is_locally_right(case: cc.Case) -> None:
+    assert locally_wrong(case, cc.record(case)) == []
+
+
+@cache
+def right_in_float32(name: str) -> cc.Trace:
+    return cc.record(replace(CASES[name], dtype="float32"))
+
+
+@every_site
+def test_shapes_and_dtypes_are_those_of_the_right_run(name: str, fault: Fault) -> None:
+    right = right_in_float32(name)
+    assert right.case
+    wrong = record(right.case, fault)
+    assert wrong.source == str(fault)
+    assert list(wrong.given) == list(right.given)
+    described = {tensor: (array.shape, array.dtype) for tensor, array in right.tensors.items()}
+    assert {tensor: (array.shape, array.dtype) for tensor, array in wrong.tensors.items()} == described
+
+
+@every_fault
+def test_a_fault_keeps_to_the_subset_of_numpy(name: str) -> None:
+    """It is replayed in the arithmetic of the comparison, so that it must run in every one."""
+    case, fault = next((CASES[case], fault) for case, fault in SITES if fault.name == name)
+    expected = record(case, fault)
+
+    def keep(tensor: str, made: Array) -> Array:
+        if tensor in expected.given and made.dtype.kind == "f":
+            made = Poison.lift(made)
+        assert isinstance(made, Poison) or made.dtype.kind == "i", tensor
+        np.testing.assert_array_equal(raw(made), expected[tensor])
+        return made
+
+    with np.errstate(all="ignore"):
+        fault.start(case, keep).run()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_faults_of_an_operation_are_those_that_make_it(case: cc.Case) -> None:
+    faults = faults_of(case)
+    labels = [str(fault) for fault in faults]
+    assert len(set(labels)) == len(labels)
+    operations = cc.record(case).operations
+    for operation in operations:
+        at = [str(fault) for fault in faults_at(case, operation)]
+        assert at == [str(fault) for fault in faults if fault.makes(operation)]
+    for fault in faults:
+        assert any(fault.makes(operation) for operation in operations), str(fault)
+
+
+def test_every_kind_has_at_least_two_faults() -> None:
+    """Whatever operation of whatever kind: there is more than one way to get it wrong."""
+    of_kind: dict[str, set[str]] = {}
+    for case in CASES.values():
+        for operation in cc.record(case).operations:
+            of_kind.setdefault(operation.kind, set()).update(fault.name for fault in faults_at(case, operation))
+    assert {*cc.LAYERS, *cc.LOSSES, *cc.OPTIMIZERS, "sum"} <= of_kind.keys()
+    assert {kind: names for kind, names in of_kind.items() if len(names) < 2} == {}
+
+
+# ------------------------------------------------------------------------------------------------------ what they are
+
+
+@every_fault
+def test_a_fault_teaches(name: str) -> None:
+    mistake = FAULTS[name]
+    text = " ".join((mistake.__doc__ or "").split())
+    assert len(re.findall(r"[.!?](?= [A-Z`\"]|$)", text)) >= 2
+    assert mistake.about().endswith(".")
+    assert mistake.about() in text
+
+
+def test_the_listed_mistakes_are_covered() -> None:
+    found: dict[int, set[str]] = {}
+    for name, mistake in FAULTS.items():
+        if mistake.number is not None:
+            found.setdefault(mistake.number, set()).add(name)
+    assert found == COVERED
+    assert sorted([*COVERED, *NOT_COVERED]) == list(range(1, 29))
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [("diagonal_jacobian", cc.Softmax()), ("upstream_forgotten", cc.Dense(2, 3)), ("ascent", cc.Adam(0.5, beta1=0.5))],
+    ids=["of a kind", "of every layer", "of every optimizer"],
+)
+def test_what_has_a_fault_is_otherwise_what_it_was(label: str, kind: Any) -> None:
+    faulty = mixed(FAULTS[label], kind)
+    assert isinstance(faulty, type(kind))
+    assert (faulty.kind, vars(faulty)) == (kind.kind, vars(kind))
+
+
+# ------------------------------------------------------------------------------------------------- what they show as
+
+
+def both(name: str, label: str) -> tuple[cc.Trace, cc.Trace]:
+    """The run of a case as it should be, and with a fault."""
+    return cc.record(CASES[name]), record(CASES[name], fault_of(CASES[name], label))
+
+
+def gradients(trace: cc.Trace, step: int = 0) -> Iterator[str]:
+    yield from (name for name in trace if name.startswith((f"{step}/gradient", f"{step}/backward")))
+
+
+def assert_near(found: Array, expected: Array) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_1_every_gradient_is_off_by_the_number_of_rows() -> None:
+    right, wrong = both("article-batch", "gradient_not_averaged at loss")
+    for name in gradients(right):
+        assert_near(wrong[name], 3 * right[name])
+
+
+def test_3_the_bias_gradient_alone_is_off_by_one_over_the_number_of_rows() -> None:
+    right, wrong = both("mlp", "bias_gradient_averaged at b")
+    for name in gradients(right):
+        assert_near(wrong[name], right[name] / 5 if name == "0/gradient/b.bias" else right[name])
+
+
+def test_5_rows_of_the_gradient_of_the_logits_do_not_add_up_to_0() -> None:
+    right, wrong = both("article-batch", "diagonal_jacobian at o.softmax")
+    assert_near(right["0/backward/o"].sum(axis=-1), np.zeros(3))
+    assert np.all(np.abs(wrong["0/backward/o"].sum(axis=-1)) > 0.01)
+
+
+def test_7_the_gradient_below_is_off_by_a_ratio_of_its_elements() -> None:
+    right, wrong = both("article-batch", "derivative_of_the_input at k.tanh")
+    z, a = right["0/forward/k"], right["0/forward/k.tanh"]
+    assert_near(wrong["0/backward/k.tanh"], right["0/backward/k.tanh"])
+    assert_near(wrong["0/backward/k"], right["0/backward/k"] * (1 - z * z) / (1 - a * a))
+
+
+def test_8_is_where_the_printed_loss_of_a_well_known_text_comes_from() -> None:
+    """The text prints .291027924 for the loss after the step; the gradients of one network give .291027774."""
+    case = CASES["mazur"]
+    losses = []
+    for trace in both("mazur", "updated_too_early"):
+        after = {name: trace[f"0/update/{name}"] for name in case.trained}
+        losses.append(float(cc.record(replace(case, weights={**case.weights, **after}))["0/forward/loss"]))
+    assert [round(loss, 9) for loss in losses] == [0.291027774, 0.291027924]
+
+
+def test_9_the_gradient_is_the_transpose() -> None:
+    right, wrong = both("article", "weight_gradient_transposed at k")
+    np.testing.assert_array_equal(wrong["0/gradient/k.weight"], right["0/gradient/k.weight"].T)
+
+
+def test_12_the_second_step_has_the_sum_of_both_gradients() -> None:
+    right, wrong = both("mlp", "gradients_not_cleared")
+    for name in CASES["mlp"].parameters:
+        np.testing.assert_array_equal(wrong[f"0/gradient/{name}"], right[f"0/gradient/{name}"])
+        assert_near(wrong[f"1/gradient/{name}"], right[f"0/gradient/{name}"] + right[f"1/gradient/{name}"])
+
+
+def test_13_every_row_is_drawn_to_the_mean_of_the_targets() -> None:
+    right, wrong = both("one output", "targets_broadcast at loss")
+    y, target = right["0/forward/y"], right["0/data/target"]
+    assert_near(wrong["0/backward/y"], 2 * (y - target.mean()) / len(y))
+
+
+def test_14_weight_and_bias_are_exact_and_what_is_sent_back_does_not_add_up_to_0() -> None:
+    right, wrong = both("convolutional", "statistics_taken_as_constants at a.norm")
+    for name in ("0/gradient/a.norm.weight", "0/gradient/a.norm.bias"):
+        np.testing.assert_array_equal(wrong[name], right[name])
+    assert_near(right["0/backward/a"].sum(axis=(0, 2, 3)), np.zeros(5))
+    assert np.abs(wrong["0/backward/a"].sum(axis=(0, 2, 3))).max() > 0.01
+
+
+def test_16_the_error_shrinks_as_the_scale_of_the_input_grows() -> None:
+    layer = cc.LayerNorm(5, epsilon=1e-5)
+    other = FAULTS["epsilon_of_keras"].planted(layer)  # type: ignore[attr-defined]
+    x = np.random.Generator(np.random.PCG64(3)).standard_normal((4, 5))
+    params = {"weight": np.ones(5), "bias": np.zeros(5)}
+    errors = [np.abs(other.forward(s * x, params)[0] - layer.forward(s * x, params)[0]).max() for s in (1, 10, 100)]
+    assert errors[0] > 50 * errors[1] > 2500 * errors[2]
+
+
+def test_19_the_first_update_is_off_by_a_ratio_of_the_betas() -> None:
+    adam = cc.Adam(0.5, epsilon=0.0)
+    weight, gradient = np.array([1.0, -2.0]), np.array([3.0, 0.5])
+    right, _ = adam.update(weight, gradient, adam.slots(weight), 0.5)
+    wrong, _ = mixed(FAULTS["bias_not_corrected"], adam).update(weight, gradient, adam.slots(weight), 0.5)
+    assert_near((wrong - weight) / (right - weight), np.full(2, (1 - 0.9) / (1 - 0.999) ** 0.5))
+
+
+def test_24_what_is_off_after_two_steps_is_the_decay_of_the_weight() -> None:
+    sgd = cc.SGD(0.25, momentum=0.5, weight_decay=0.125)
+    weight, gradient, slots = np.array([1.0, -2.0]), np.zeros(2), {"velocity": np.zeros(2)}
+    _, right = sgd.update(weight, gradient, slots, 0.25)
+    _, wrong = mixed(FAULTS["decay_decoupled"], sgd).update(weight, gradient, slots, 0.25)
+    assert_near(right["velocity"] - wrong["velocity"], 0.125 * weight)
+
+
+def test_26_only_rows_that_occur_twice_are_wrong() -> None:
+    right, wrong = both("attention", "repeated_rows_overwritten at x")
+    taken = np.bincount(right["0/data/input"].ravel(), minlength=8)
+    same = np.all(wrong["0/gradient/x.weight"] == right["0/gradient/x.weight"], axis=-1)
+    np.testing.assert_array_equal(same, taken < 2)
+
+
+def test_27_the_mask_shows_only_at_an_input_of_0() -> None:
+    right, wrong = both("article-batch", "relu_mask_includes_zero at j.relu")
+    at_zero = right["0/forward/j"] == 0
+    assert at_zero.sum() == 1
+    np.testing.assert_array_equal(wrong["0/backward/j"] != right["0/backward/j"], at_zero)
+
+
+def test_28_a_late_update_applies_the_gradient_of_the_step_before() -> None:
+    _, wrong = both("article-batch", "update_one_step_late")
+    for name in CASES["article-batch"].trained:
+        np.testing.assert_array_equal(wrong[f"0/update/{name}"], wrong[f"0/initial/{name}"])
+        assert_near(wrong[f"1/update/{name}"], wrong[f"0/update/{name}"] - 0.125 * wrong[f"0/gradient/{name}"])
+
+
+# ------------------------------------------------------------------------------------------------------- conventions
+
+CONVENTIONS = [(name, other) for name, case in CASES.items() for other in conventions_of(case)]
+
+
+@pytest.mark.parametrize(("name", "other"), CONVENTIONS, ids=[f"{name}-{other}" for name, other in CONVENTIONS])
+def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, other: Fault) -> None:
+    case = CASES[name]
+    wrong = locally_wrong(case, record(case, other))
+    assert [operation.name for operation in wrong if not other.makes(operation)] == []
+    one_row = other.name == "reduction = mean" and len(case.batch(0).inputs) == 1
+    assert bool(wrong) != one_row, "a mean over one row is a sum"
+
+
+def test_the_conventions_of_an_operation_are_the_alternatives_to_what_is_behind_it() -> None:
+    found = {
+        (case.name, operation.name): [str(other) for other in conventions_at(case, operation)]
+        for case in CASES.values()
+        for operation in cc.record(case).operations
+    }
+    assert found["convolutional", "0/forward(a.norm)"] == [
+        "training = false at a.norm",
+        "running_variance = biased at a.norm",
+        "momentum_of = old at a.norm",
+    ]
+    assert found["attention", "1/backward(seen)"] == ["causal = false at seen", "scale = none at seen"]
+    assert found["attention", "0/forward(wide.gelu)"] == ["approximate = tanh at wide.gelu"]
+    assert found["epsilon-outside", "0/backward(y)"] == ["epsilon_in = root at y"]
+    assert found["residual", "2/update(u.weight)"] == ["nesterov = false"]
+    assert found["mlp", "0/backward(loss)"] == ["reduction = sum at loss", "reduction = mean_over_outputs at loss"]
+    assert found["residual", "0/sum(first)"] == []
+
+
+def test_a_convention_that_asks_for_other_data_is_left_out() -> None:
+    """The classes of mlp's targets are indices: read as distributions they have the wrong shape."""
+    assert not [other for other in conventions_of(CASES["mlp"]) if other.name.startswith("targets")]
