@@ -10,15 +10,19 @@ TYPES := build/types/crosscheck
 # Two files at a time, each in one process: what a file compiles or records once is then used by all of its tests.
 PARALLEL := -n 2 --dist loadfile
 
+# Two processes that calculate with two threads each stand in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help article test lint bench package-tree
+.PHONY: help article test lint bench faults package-tree
 
 help:
 	@echo 'make article   check the network of the article against PyTorch and JAX; the report goes to reports/article'
 	@echo 'make test      run the test suite; ARGS="-k relu -x" is passed on to pytest'
 	@echo 'make lint      check style (ruff), types (mypy) and the direction of imports (import-linter)'
 	@echo 'make bench     run the benchmarks; ARGS is passed on to pytest'
+	@echo 'make faults    plant every fault, make 1,000 correct runs; what was caught goes to reports/samples'
 	@echo
 	@echo 'The first of them installs what all need into .venv, which takes about two minutes and 2 GB.'
 	@echo 'PYTHON=python3.12 chooses the interpreter for a new .venv; at least 3.11.'
@@ -27,7 +31,7 @@ article: $(INSTALLED)
 	$(BIN)/crosscheck run article --against torch,jax
 
 test: $(INSTALLED)
-	$(BIN)/pytest $(PARALLEL) $(ARGS)
+	$(ONE_THREAD) $(BIN)/pytest $(PARALLEL) $(ARGS)
 
 lint: $(INSTALLED) package-tree
 	$(BIN)/ruff check .
@@ -37,6 +41,11 @@ lint: $(INSTALLED) package-tree
 
 bench: $(INSTALLED)
 	$(BIN)/pytest benchmarks $(ARGS)
+
+# JAX compiles each network, which takes seconds; PyTorch therefore makes most of the runs.
+faults: $(INSTALLED)
+	$(ONE_THREAD) $(BIN)/crosscheck faults --correct 360 --against torch,jax:40 --jobs 2 \
+		--out reports/samples --json reports/faults.json $(ARGS)
 
 # The checkout is the package, whatever its folder is called; mypy must see it under the package's name. So: a folder
 # `crosscheck` of links to the modules at the root and to every folder with an __init__.py.

@@ -92,29 +92,37 @@ class Comparison:
         tensors = [self.tensor(name, subject, own, local.get(name), kinds) for name in self.names]
         beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
         tensors += [unexpected(name, np.asarray(subject[name])) for name in beyond]
-        failures = self.failures(local, own)
+        given = {name: np.asarray(subject[name]) for name in subject}
+        failures = self.failures(local, own, given)
         diverging = (tensor.name for tensor in tensors if tensor.verdict == "disagree")
         return SubjectAgreement(
             version=str(subject.environment.get("version", "")),
             verdict=worst(tensor.verdict for tensor in tensors),
             first_divergence=next(diverging, None),
             environment={key: value for key, value in subject.environment.items() if key != "version"},
-            diagnosis=tuple(self.diagnosed(own, failures)),
+            diagnosis=tuple(self.diagnosed(own, given, failures)),
             tensors=tuple(tensors),
         )
 
-    def failures(self, local: Mapping[str, Found], own: Mapping[str, Array]) -> list[Failure]:
-        """The operations that fail locally."""
+    def failures(
+        self, local: Mapping[str, Found], own: Mapping[str, Array], given: Mapping[str, Array]
+    ) -> list[Failure]:
+        """The operations that fail locally, and those that made an array of another dtype or shape."""
+        if not local:
+            return []
         found = []
         for operation in self.operations:
-            made = [name for name in operation.outputs if name in local]
-            failed = frozenset(name for name in made if local[name].outcome == "disagree")
-            if failed:
-                expected = {name: local[name].expected for name in failed}
-                found.append(Failure(operation, expected, {name: own[name] for name in made}, failed))
+            refused = [name for name in operation.outputs if name in given and name not in own]
+            failed = [name for name in operation.outputs if name in local and local[name].outcome == "disagree"]
+            expected = {name: self.expected[name] for name in refused}
+            expected |= {name: local[name].expected for name in failed}
+            if expected:
+                found.append(Failure(operation, expected, {name: given[name] for name in expected}))
         return found
 
-    def diagnosed(self, own: Mapping[str, Array], failures: Sequence[Failure]) -> list[Diagnosis]:
+    def diagnosed(
+        self, own: Mapping[str, Array], given: Mapping[str, Array], failures: Sequence[Failure]
+    ) -> list[Diagnosis]:
         """Why they fail."""
         if not failures or self.baseline.case is None:
             return []
@@ -123,7 +131,7 @@ class Comparison:
         def fits(expected: Expected, array: Array) -> Figures:
             return figures_of(expected, array, limit)
 
-        return diagnose(self.baseline.case, self.operations, own, failures, fits)
+        return diagnose(self.baseline.case, self.operations, own, given, failures, fits)
 
     def comparable(self, subject: Trace) -> dict[str, Array]:
         """The subject's tensors that have the dtype and the shape of the baseline's."""

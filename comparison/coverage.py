@@ -56,6 +56,15 @@ class Coverage:
         """What was seen of a kind, to be added to."""
         return self.strayed.setdefault((subject, dtype, kind), Strayed())
 
+    def merge(self, other: Coverage) -> None:
+        """Add what another has seen."""
+        for key, seen in other.strayed.items():
+            mine = self.of(*key)
+            mine.worst = max(mine.worst, seen.worst)
+            mine.elements += seen.elements
+            mine.networks |= seen.networks
+            mine.over += seen.over
+
     @property
     def worst(self) -> float:
         """The worst of all, in sigmas."""

@@ -32,24 +32,26 @@ FEW_ROUNDINGS = 64
 
 @dataclass(frozen=True)
 class Failure:
-    """An operation that fails, and of each tensor that it made what was expected and what the subject has."""
+    """An operation that fails, and of each tensor that does not agree what was expected and what the subject has."""
 
     operation: Operation
     expected: Mapping[str, Expected]
-    own: Mapping[str, Array]
-    failed: frozenset[str]
-    """The tensors among them that do not agree."""
+    given: Mapping[str, Array]
 
 
 def diagnose(
     case: Case,
     operations: Sequence[Operation],
     own: Mapping[str, Array],
+    given: Mapping[str, Array],
     failures: Sequence[Failure],
     fits: FitsTensor,
 ) -> list[Diagnosis]:
-    """The causes of each failure, in the order of computation."""
-    causes = replayed(case, operations, own, failures, fits)
+    """The causes of each failure, in the order of computation.
+
+    ``own`` holds the subject's tensors that can stand in for the reference's, ``given`` all of them.
+    """
+    causes = replayed(case, operations, own, given, failures, fits)
     found: list[Diagnosis] = []
     with np.errstate(all="ignore"):  # NaN and infinities show no signature
         for failure in failures:
@@ -62,6 +64,7 @@ def replayed(
     case: Case,
     operations: Sequence[Operation],
     own: Mapping[str, Array],
+    given: Mapping[str, Array],
     failures: Sequence[Failure],
     fits: FitsTensor,
 ) -> dict[str, list[Diagnosis]]:
@@ -75,7 +78,7 @@ def replayed(
         concerned = [operation for operation in operations if candidate.makes(operation)]
         if kind == "fault":
             concerned = [operation for operation in concerned if operation.name in causes]
-        sigmas, refuted = replay(case, own, candidate, concerned, fits)
+        sigmas, refuted = replay(case, own, given, candidate, concerned, fits)
         if kind == "convention" and refuted:
             continue
         for name in sigmas.keys() & causes.keys() - refuted:
@@ -101,29 +104,45 @@ def candidates(case: Case, failures: Iterable[Failure]) -> Iterator[tuple[Kind, 
                     yield kind, candidate
 
 
+class Judged(Exception):
+    """All that a replay was run for has been seen."""
+
+
 def replay(
-    case: Case, own: Mapping[str, Array], candidate: Fault, concerned: Sequence[Operation], fits: FitsTensor
+    case: Case,
+    own: Mapping[str, Array],
+    given: Mapping[str, Array],
+    candidate: Fault,
+    concerned: Sequence[Operation],
+    fits: FitsTensor,
 ) -> tuple[dict[str, float], set[str]]:
     """By the names of the operations: the subject's worst distance from a candidate in sigmas; and which refute it.
 
-    The whole step runs with the candidate in place, every operation on the subject's own inputs.
+    The step runs with the candidate in place, every operation on the subject's ``own`` inputs. Judged is all that
+    was ``given``, of whatever shape.
     """
     maker = {name: operation.name for operation in concerned for name in operation.outputs}
+    waiting = {name for name in maker if name in given}
     worst: dict[str, float] = {}
     refuted: set[str] = set()
 
     def judge(name: str, expected: Expected) -> None:
-        if name not in maker or name not in own:
+        if name not in waiting:
             return
         operation = maker[name]
-        fitting = fits(expected, own[name]) if expected.value.shape == own[name].shape else None
+        fitting = fits(expected, given[name]) if expected.value.shape == given[name].shape else None
         if fitting is None or not fitting.agrees:
             refuted.add(operation)
         if fitting is not None:
             worst[operation] = max(worst.get(operation, 0.0), fitting.sigmas)
+        waiting.remove(name)
+        if not waiting:
+            raise Judged
 
     try:
         follow(case, own, judge, start=candidate.start)
+    except Judged:
+        pass
     except (ValueError, IndexError, TypeError, ArithmeticError):
         refuted |= {operation.name for operation in concerned}  # it cannot even be computed on these tensors
     return worst, refuted
@@ -147,7 +166,7 @@ def evidence_of(candidate: Fault, kind: Kind, sigmas: float) -> str:
 
 def unknown(failure: Failure) -> Diagnosis:
     """No cause: said so."""
-    names = ", ".join(sorted(failure.failed))
+    names = ", ".join(sorted(failure.given))
     return Diagnosis(
         failure.operation.name,
         f"unknown, in {failure.operation.name}",
@@ -157,13 +176,15 @@ def unknown(failure: Failure) -> Diagnosis:
 
 
 def signature(case: Case, own: Mapping[str, Array], failure: Failure) -> Diagnosis | None:
-    """An algebraic relation that holds between every failing tensor and what was expected of it."""
+    """A relation that holds between every failing tensor and what was expected of it."""
     tests: list[Callable[[str], str | None]] = [
-        lambda name: transposed(failure.own[name], failure.expected[name]),
+        lambda name: another_dtype(failure.given[name], case),
+        lambda name: not_summed(failure.given[name], failure.expected[name]),
+        lambda name: transposed(failure.given[name], failure.expected[name]),
         lambda name: one_step_late(name, own),
-        lambda name: constant_ratio(case, failure.own[name], failure.expected[name]),
+        lambda name: constant_ratio(case, failure.given[name], failure.expected[name]),
     ]
-    names = sorted(name for name in failure.failed if name in failure.own)
+    names = sorted(failure.given)
     for test in tests:
         found = {test(name) for name in names}
         if len(found) == 1 and None not in found:
@@ -174,9 +195,22 @@ def signature(case: Case, own: Mapping[str, Array], failure: Failure) -> Diagnos
     return None
 
 
+def another_dtype(given: Array, case: Case) -> str | None:
+    """Made in another dtype than the case's."""
+    return f"made in {given.dtype}, not in {case.dtype}" if given.dtype != np.dtype(case.dtype) else None
+
+
+def not_summed(given: Array, expected: Expected) -> str | None:
+    """The expected tensor, but for a sum over the rows that was not taken."""
+    value = expected.value
+    if given.ndim != value.ndim + 1 or given.shape[1:] != value.shape:
+        return None
+    return "right once it is summed over axis 0" if near(given.sum(axis=0), value) else None
+
+
 def transposed(own: Array, expected: Expected) -> str | None:
     """The square matrix turned."""
-    if own.ndim != 2 or own.shape[0] != own.shape[1]:
+    if own.ndim != 2 or own.shape[::-1] != expected.value.shape:
         return None
     return "the transpose of what is expected" if near(own.T, expected.value) else None
 
@@ -185,7 +219,7 @@ def one_step_late(name: str, own: Mapping[str, Array]) -> str | None:
     """The subject's own tensor of the step before."""
     step, _, rest = name.partition("/")
     before = own.get(f"{int(step) - 1}/{rest}")
-    late = before is not None and before.shape == own[name].shape and near(own[name], before)
+    late = before is not None and name in own and near(own[name], before)
     return "the tensor of the step before: one step late" if late else None
 
 
@@ -194,7 +228,7 @@ def constant_ratio(case: Case, own: Array, expected: Expected) -> str | None:
     value = np.asarray(expected.value, np.float64)
     mine = own.astype(np.float64)
     square = float((value * value).sum())
-    if own.size < 2 or not np.isfinite(square) or not square:
+    if own.size < 2 or own.shape != value.shape or not np.isfinite(square) or not square:
         return None
     ratio = float((mine * value).sum()) / square
     if not ratio or not near(own, value * ratio):
@@ -212,9 +246,10 @@ def numbers(case: Case) -> dict[str, float]:
     outputs = float(case.shapes(inputs.shape)[case.nodes[-1].name][-1])
     counts = {"N": rows, "N - 1": rows - 1, "the number of outputs": outputs}
     found = {"-1": -1.0, "2": 2.0, "1/2": 0.5}
+    rate = case.learning_rates[0]
     found |= {name: count for name, count in counts.items() if count > 1}
     found |= {f"1/({name})" if " " in name else f"1/{name}": 1 / count for name, count in counts.items() if count > 1}
-    return found | {"the learning rate": case.learning_rates[0]}
+    return found | {"the learning rate": rate, "minus the learning rate": -rate}
 
 
 def near(own: Array, value: Array) -> bool:

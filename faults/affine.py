@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..reference import Case, Operation
 from ..reference.layers import Array, Conv2d, Dense, Embedding, Parameters, Shape
-from .base import LayerFault
+from .base import Fault, LayerFault, done
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
 
@@ -69,6 +73,41 @@ class BiasAlongTheRows(LayerFault, Dense):
         dx, dparams = super().backward(dy, x, params)
         by_row = dy.reshape(-1, *dy.shape[-2:]).sum(axis=0)
         return dx, {**dparams, "bias": by_row.sum(axis=-1)}
+
+
+class BiasGradientNotSummed(LayerFault, Dense):
+    """The bias gradient keeps a row for each example: ``dbias = dy``, not summed over them.
+
+    The bias was broadcast over the rows, and its gradient is what each of them sends back, added up. Where nothing
+    checks shapes the update is broadcast as well: the bias becomes a matrix with a row for each example, every
+    forward with a batch of that size goes on working, and each example learns an offset of its own.
+    """
+
+    number = 4
+    wrong = ("backward", "update", "forward")
+
+    @classmethod
+    def possible(cls, layer: Dense, *inputs: Shape) -> bool:
+        return len(inputs[0]) > 1
+
+    @classmethod
+    def faults(cls, case: Case) -> Iterator[Fault]:
+        biases = {node.name: node.parameters["bias"] for node in case.nodes if "bias" in node.parameters}
+        # With a batch of another size the next forward, with its matrix for a bias, would not be possible.
+        if len({batch.inputs.shape for batch in case.batches}) == 1:
+            for fault in super().faults(case):
+                if len(case.uses[biases[fault.site]]) == 1:
+                    yield replace(fault, makes=partial(cls.makes, fault.site, biases[fault.site]))
+
+    @staticmethod
+    def makes(site: str, bias: str, operation: Operation) -> bool:
+        """Whether it makes the operation wrong: the backward, the update, and the next forward with what came of it."""
+        step, what, of = done(operation)
+        return (what, of) in (("backward", site), ("update", bias)) or (step > 0 and (what, of) == ("forward", site))
+
+    def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(dy, x, params)
+        return dx, {**dparams, "bias": dy}
 
 
 class RepeatedRowsOverwritten(LayerFault, Embedding):
@@ -149,6 +188,77 @@ class KernelHeightAsWidth(LayerFault, Conv2d):
         return dx, turned(dparams)
 
 
+class KernelUpsideDown(LayerFault, Conv2d):
+    """The kernel is laid on upside down: its rows in reverse, its columns as they are.
+
+    One axis is flipped where both or none should be, as by images that are stored from the bottom up. Kernels that are
+    symmetric from top to bottom do not tell; forward and backward fit each other, so that training works.
+    """
+
+    number = 10
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
+        return min(layer.kernel) > 1
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
+        return super().forward(x, upside_down(params))
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(dy, saved, upside_down(params))
+        return dx, upside_down(dparams)
+
+
+class KernelReadByColumns(LayerFault, Conv2d):
+    """The numbers of each kernel are laid out column by column, though they are stored row by row.
+
+    Some languages store matrices by columns, and a file of plain numbers does not say which it was written by. The
+    shape is right and every number is there; that they stand in other places shows only in what comes out.
+    """
+
+    number = 10
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
+        height, width = layer.kernel
+        return min(height, width) > 1 and height != width  # a square one has height and width exchanged
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
+        return super().forward(x, self.by_columns(params))
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(dy, saved, self.by_columns(params))
+        dweight = dparams["weight"]
+        return dx, {**dparams, "weight": dweight.swapaxes(2, 3).reshape(dweight.shape)}
+
+    def by_columns(self, params: Parameters) -> dict[str, Array]:
+        """The parameters with the kernel as it is read."""
+        height, width = self.kernel
+        weight = params["weight"].reshape(self.outputs, self.inputs, width, height).swapaxes(2, 3)
+        return {**params, "weight": weight}
+
+
+class KernelGradientFlipped(LayerFault, Conv2d):
+    """The kernel's gradient is turned by half a turn; what is sent back is right.
+
+    Of the two gradients of a convolution the input's goes through a flipped kernel, and the flip is written for the
+    other one too. Each number of the kernel is pushed by what belongs to the opposite one.
+    """
+
+    number = 10
+    wrong = ("backward",)
+
+    @classmethod
+    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
+        return max(layer.kernel) > 1
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(dy, saved, params)
+        return dx, flipped(dparams)
+
+
 class KernelNotFlipped(LayerFault, Conv2d):
     """The gradient goes back through the kernel as it stands, where it should be turned by half a turn.
 
@@ -170,6 +280,11 @@ class KernelNotFlipped(LayerFault, Conv2d):
 def flipped(params: Parameters) -> dict[str, Array]:
     """The parameters, or their gradients, with the kernel turned by half a turn."""
     return {**params, "weight": params["weight"][:, :, ::-1, ::-1]}
+
+
+def upside_down(params: Parameters) -> dict[str, Array]:
+    """The parameters, or their gradients, with the rows of the kernel in reverse."""
+    return {**params, "weight": params["weight"][:, :, ::-1]}
 
 
 def turned(params: Parameters) -> dict[str, Array]:

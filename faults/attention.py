@@ -51,6 +51,32 @@ class ScaleWithoutRoot(LayerFault, ScaledDotProductAttention):
         return np.full_like(q, q.shape[-1], shape=())
 
 
+class ScaleByValues(LayerFault, ScaledDotProductAttention):
+    """The products are divided by the root of the width of the values, not of the queries and keys.
+
+    In most networks all three are equally wide, and any of them may be asked for its width. Where values are wider or
+    narrower, all logits are off by one constant factor.
+    """
+
+    number = 18
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: ScaledDotProductAttention, *inputs: Shape) -> bool:
+        q, _, v = inputs
+        return layer.scale == "width" and q[-1] != v[-1]
+
+    def forward(self, q: Array, k: Array, v: Array, params: Parameters) -> tuple[Array, Saved]:
+        y, (p, *_) = self.right(scale="none").forward(q / self.divisor(v), k, v, params)
+        return y, (p, q, k, v)
+
+    def backward(self, dy: Array, saved: Saved, params: Parameters) -> Gradients:
+        p, q, k, v = saved
+        root = self.divisor(v)
+        (dq, dk, dv), _ = self.right(scale="none").backward(dy, (p, q / root, k, v), params)
+        return (dq / root, dk, dv), {}
+
+
 class ScaleForgottenInTheBackward(LayerFault, ScaledDotProductAttention):
     """The backward of the products leaves out the division that the forward did.
 

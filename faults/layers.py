@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -131,6 +131,7 @@ class BiasGradientOfTheLastRow(LayerFault):
     number = 4
     wrong = ("backward",)
     only_where = "a bias with a gradient, which it has not where a normalisation follows"
+    row: ClassVar[int] = -1
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -138,9 +139,19 @@ class BiasGradientOfTheLastRow(LayerFault):
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         dx, dparams = super().backward(dy, saved, params)
-        last = np.zeros_like(dy)
-        last[-1] = dy[-1]
-        return dx, {**dparams, "bias": super().backward(last, saved, params)[1]["bias"]}
+        alone = np.zeros_like(dy)
+        alone[self.row] = dy[self.row]
+        return dx, {**dparams, "bias": super().backward(alone, saved, params)[1]["bias"]}
+
+
+class BiasGradientOfTheFirstRow(BiasGradientOfTheLastRow):
+    """The bias gradient is that of the first row alone: ``dbias = dy[0]``.
+
+    An axis too many is got rid of by an index, so that the shape is right, where it should have been summed over. All
+    rows but one are ignored, by the bias alone; in a batch of similar rows it even learns.
+    """
+
+    row = 0
 
 
 class SecondPathForgotten(LayerFault, Add):

@@ -32,6 +32,27 @@ class GradientNotAveraged(LossFault):
         return dprediction
 
 
+class GradientDividedByTheFirstAxis(LossFault):
+    """The gradient is divided by the number of sequences, ``len(targets)``, not by that of all their places.
+
+    With one prediction for each example the two are the same number, and the line is carried over to sequences. Every
+    gradient of the network is too large by the length of a sequence, while the printed loss is right.
+    """
+
+    number = 1
+    wrong = ("backward",)
+
+    @classmethod
+    def possible(cls, loss: Any, prediction: Shape) -> bool:
+        over_rows = loss.reduction == "mean" and not isinstance(loss, MeanSquaredError)
+        return over_rows and prod(prediction[1:-1]) > 1
+
+    def backward(self, saved: Any) -> Array:
+        summed: Array = self.right(reduction="sum").backward(saved)
+        dprediction: Array = summed / summed.shape[0]
+        return dprediction
+
+
 class LossGradientNegated(LossFault):
     """The gradient has the wrong sign: what leads uphill is taken for what leads downhill.
 
@@ -98,6 +119,41 @@ class SoftmaxTwice(LossFault, SoftmaxCrossEntropy):
         dp = super().backward(of_loss)
         dz, _ = Softmax().backward(dp, p, {})
         return dz
+
+
+class SoftmaxTwiceDifferentiatedOnce(SoftmaxTwice):
+    """A softmax is applied to the logits before the loss, which applies one itself, and one of them has no backward.
+
+    The gradient is the well-known ``p - target``, with the p that the second softmax gave: the short formula stands
+    for one softmax and hides that there were two. Gradients do not vanish, so that training works somewhat.
+    """
+
+    def backward(self, saved: Any) -> Array:
+        _, of_loss = saved
+        dz: Array = self.right().backward(of_loss)
+        return dz
+
+
+class ProbabilitiesTakenForLogits(LossFault, CrossEntropy):
+    """The loss takes the softmax of what it is given, and is given probabilities.
+
+    The network ends in a softmax, and the loss is the library's, which expects logits; nothing complains, since
+    probabilities are numbers too. The loss cannot come near 0, and the gradient with respect to the probabilities is
+    ``(softmax(p) - target) / N``.
+    """
+
+    number = 6
+    wrong = ("forward", "backward")
+
+    def forward(self, p: Array, target: Array) -> tuple[Array, Any]:
+        return self.from_logits().forward(p, target)
+
+    def backward(self, saved: Any) -> Array:
+        return self.from_logits().backward(saved)
+
+    def from_logits(self) -> SoftmaxCrossEntropy:
+        """The loss that expects logits."""
+        return SoftmaxCrossEntropy(self.reduction, "distributions")
 
 
 class WrongClassesForgotten(LossFault, SoftmaxCrossEntropy):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ..reference.layers import Array, BatchNorm, Layer, LayerNorm, Parameters, Shape
+from ..reference.layers.normalisation import Rows, as_rows, from_rows
 from .base import LayerFault, values_of
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
@@ -197,6 +198,50 @@ class EpsilonOfBert(AnotherEpsilon):
     number = 16
     wrong = ("forward", "backward")
     epsilon_of_others = 1e-12
+
+
+class EpsilonBesideTheRoot(LayerFault, BatchNorm):
+    """The epsilon is added to the deviation, ``sqrt(variance) + epsilon``, not to the variance under the root.
+
+    It is there lest the division be by 0, and in either place it does that. Beside the root the same number counts for
+    more where the variance is small, and the backward, exact for this forward, divides by 0 where it is 0.
+    """
+
+    number = 16
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: BatchNorm, *inputs: Shape) -> bool:
+        return layer.training and layer.epsilon > 0
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Rows]:
+        _, saved = super().forward(x, params)
+        deviation = np.sqrt(saved.variance) + self.epsilon
+        normalised = (as_rows(x) - saved.mean) / deviation
+        y = normalised * params["weight"] + params["bias"]
+        return from_rows(y, x.shape), Rows(normalised, deviation, saved.mean, saved.variance)
+
+    def backward(self, dy: Array, saved: Rows, params: Parameters) -> Gradients:
+        _, dparams = super().backward(dy, saved, params)
+        normalised, deviation, _, variance = saved
+        direct = as_rows(dy) * params["weight"] / deviation
+        n = direct.shape[0]
+        projected = (direct * normalised).sum(axis=0) / n
+        dx = direct - direct.sum(axis=0) / n - normalised * projected * (deviation / np.sqrt(variance))
+        return from_rows(dx, dy.shape), dparams
+
+
+class EpsilonBesideTheRootInTheForward(EpsilonBesideTheRoot):
+    """The epsilon is added to the deviation, and the backward is that of an epsilon under the root.
+
+    The well-known formula of the backward is used with the deviation that the forward made. It is not quite the
+    derivative of this forward: the part through the variance is too small by the ratio of the root and the deviation,
+    which hardly any check by finite differences can see.
+    """
+
+    def backward(self, dy: Array, saved: Rows, params: Parameters) -> Gradients:
+        dx, dparams = self.right().backward(dy, saved, params)
+        return dx, dparams
 
 
 class StatisticsNotUpdated(LayerFault, BatchNorm):

@@ -117,6 +117,26 @@ class RateInsideTheVelocity(OptimizerFault, SGD):
         return weight - (step + self.momentum * velocity if self.nesterov else velocity), {"velocity": velocity}
 
 
+class VelocityInUnitsOfTheWeights(OptimizerFault, SGD):
+    """The velocity is what the weight moves by: ``v = momentum * v - rate * g``, and ``weight = weight + v``.
+
+    Papers and courses write it so, sign and rate included, and while the rate stays the same so do the weights. What
+    is remembered is another number: a velocity loaded from elsewhere pushes the wrong way, and when the rate is lowered
+    the old steps go on at the old rate.
+    """
+
+    number = 23
+
+    @classmethod
+    def possible(cls, optimizer: SGD, rates: tuple[float, ...]) -> bool:
+        return optimizer.momentum > 0 and not optimizer.nesterov
+
+    def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        step = learning_rate * with_decay(self, weight, dweight)
+        velocity = self.momentum * slots["velocity"] - (1 - self.dampening) * step if slots else -step
+        return weight + velocity, {"velocity": velocity}
+
+
 class MomentumAveraged(OptimizerFault, SGD):
     """The velocity is a moving average: the gradient enters it times ``1 - momentum``.
 
@@ -204,6 +224,26 @@ class NesterovFromTheNewVelocity(OptimizerFault, SGD):
         return weight - learning_rate * (1 + self.momentum) * new["velocity"], new
 
 
+class NesterovInUnitsOfTheWeights(OptimizerFault, SGD):
+    """Nesterov by two velocities: ``weight = weight - momentum * v_old + (1 + momentum) * v``, the rate inside ``v``.
+
+    Courses derive it so, with ``v = momentum * v_old - rate * g``. While the rate stays the same so do the weights; the
+    velocity that is remembered has another sign and size, so that neither a checkpoint nor a change of the rate means
+    the same.
+    """
+
+    number = 22
+
+    @classmethod
+    def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:
+        return bool(optimizer.nesterov)
+
+    def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        old = slots["velocity"] if slots else np.zeros_like(weight)
+        velocity = self.momentum * old - learning_rate * with_decay(self, weight, dweight)
+        return weight - self.momentum * old + (1 + self.momentum) * velocity, {"velocity": velocity}
+
+
 def with_decay(sgd: SGD, weight: Array, dweight: Array) -> Array:
     """The gradient that the velocity takes up."""
     return dweight + sgd.weight_decay * weight
@@ -229,6 +269,44 @@ class BiasNotCorrected(OptimizerFault, Adam):
         _, new = super().update(weight, dweight, slots, learning_rate)
         root = np.sqrt(new["second_moment"])
         return weight - learning_rate * new["first_moment"] / (root + self.epsilon), new
+
+
+class SecondMomentNotCorrected(OptimizerFault, Adam):
+    """Only the first moment is divided by its ``1 - beta^step``; the second is used as it is.
+
+    The two corrections look alike, and one of them is lost, or is applied to the wrong variable. The second moment is
+    the one that starts much too small: the first step is ``1 / sqrt(1 - beta2)`` of what it should be, about 30 times.
+    """
+
+    number = 19
+
+    @classmethod
+    def possible(cls, optimizer: Adam, rates: tuple[float, ...]) -> bool:
+        return min(optimizer.beta1, optimizer.beta2) > 0
+
+    def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        _, new = super().update(weight, dweight, slots, learning_rate)
+        m = new["first_moment"] / (1 - self.beta1 ** new["step"])
+        return weight - learning_rate * m / (np.sqrt(new["second_moment"]) + self.epsilon), new
+
+
+class FirstMomentNotCorrected(OptimizerFault, Adam):
+    """Only the second moment is divided by its ``1 - beta^step``; the first is used as it is.
+
+    The first looks like an ordinary momentum, which nobody corrects. The first step is ``1 - beta1`` of what it should
+    be, a tenth with the usual number, and after some dozen steps nothing shows: it acts as a warm-up.
+    """
+
+    number = 19
+
+    @classmethod
+    def possible(cls, optimizer: Adam, rates: tuple[float, ...]) -> bool:
+        return min(optimizer.beta1, optimizer.beta2) > 0
+
+    def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        _, new = super().update(weight, dweight, slots, learning_rate)
+        v = new["second_moment"] / (1 - self.beta2 ** new["step"])
+        return weight - learning_rate * new["first_moment"] / (np.sqrt(v) + self.epsilon), new
 
 
 class EpsilonInsideTheRoot(OptimizerFault, Adam):
@@ -289,6 +367,21 @@ class StepAhead(OptimizerFault, Adam):
         step = slots["step"] + 1
         updated, new = super().update(weight, dweight, {**slots, "step": step}, learning_rate)
         return updated, {**new, "step": step}
+
+
+class StepCountedFromOne(OptimizerFault, Adam):
+    """The counter starts at 1 and is increased before its first use: the first step is the second.
+
+    The formula divides by 0 at a step of 0, so the counter is made to start at 1, and the line that increases it is
+    there already. What is remembered is one ahead for good, and a checkpoint carries that on.
+    """
+
+    number = 28
+
+    def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        count = slots["step"]
+        started = np.where(count < 1, count + 1, count)
+        return super().update(weight, dweight, {**slots, "step": started}, learning_rate)
 
 
 class BetasExchanged(OptimizerFault, Adam):

@@ -62,4 +62,4 @@ def test_worst_is_the_worst() -> None:
     assert worst([]) == "not compared"
     assert worst(["agree", "disagree", "kink"]) == "disagree"
     assert worst(["agree", "not given"]) == "not given"
-    assert HARMLESS == {"agree", "kink"}
+    assert {"agree", "kink"} == HARMLESS

@@ -150,7 +150,8 @@ class Gelu(Layer):
 
 def pi(like: Array) -> Array:
     """Pi, in the dtype and the arithmetic of an array."""
-    return 4 * np.arctan(np.ones_like(like, shape=()))
+    value: Array = 4 * np.arctan(np.ones_like(like, shape=()))
+    return value
 
 
 def root(number: float | Array, like: Array) -> Array:

@@ -1,0 +1,253 @@
+"""The checker checked: faults are found, placed and named, correct runs pass, and what is no known fault is unknown.
+
+A stratified sample; ``make faults`` runs the whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import crosscheck as cc
+import numpy as np
+import pytest
+from crosscheck.cases import built_in
+from crosscheck.cases.random import random_case
+from crosscheck.cli import app
+from crosscheck.comparison.compare import Comparison
+from crosscheck.comparison.rules import RULES, refused
+from crosscheck.comparison.tolerance import Computed
+from crosscheck.comparison.trials import Bench, CorrectRun, Trial, Trials, correct_runs, everything
+from crosscheck.faults import FAULTS, Fault, conventions_of, faults_of
+from crosscheck.reference import LAYERS, LOSSES, OPTIMIZERS, run
+from crosscheck.rendering.trials import coverage_to_markdown, to_json, to_markdown
+from typer.testing import CliRunner
+
+KINDS = (*LAYERS, *LOSSES, *OPTIMIZERS)
+NETWORKS = 300
+
+
+def kinds_of(case: cc.Case) -> set[str]:
+    return {case.loss.kind, case.optimizer.kind, *(node.layer.kind for node in case.nodes)}
+
+
+# ------------------------------------------------------------------------------------------------------ random networks
+
+
+def test_every_kind_stands_in_30_of_300_networks() -> None:
+    stands_in = Counter(kind for seed in range(NETWORKS) for kind in kinds_of(random_case(seed)))
+    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 30} == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_that_is_asked_for_is_there(kind: str) -> None:
+    assert all(kind in kinds_of(random_case(seed, kind=kind)) for seed in range(8))
+
+
+def test_a_kind_that_is_none_is_refused() -> None:
+    with pytest.raises(cc.CaseError, match="'lstm'"):
+        random_case(0, kind="lstm")
+
+
+def test_random_networks_are_finite_and_off_the_kinks() -> None:
+    for seed in range(0, NETWORKS, 3):
+        case = random_case(seed)
+        trace = run(case)
+        assert all(np.isfinite(trace[name]).all() for name in trace), seed
+        taken = [node.takes[0] for node in case.nodes if node.layer.kind == "relu"]
+        assert all(trace[f"{step}/forward/{name}"].all() for step in range(case.steps) for name in taken), seed
+
+
+def test_a_random_network_is_the_same_in_every_dtype() -> None:
+    wide, narrow = random_case(8), random_case(8, dtype="float16")
+    assert narrow.dtype == "float16"
+    assert narrow.nodes == wide.nodes
+    for name, weight in wide.weights.items():
+        np.testing.assert_array_equal(narrow.weights[name].astype("float64"), weight)
+
+
+def test_rows_and_widths_differ() -> None:
+    for seed in range(60):
+        inputs = random_case(seed).batch(0).inputs
+        assert inputs.shape[0] not in inputs.shape[1:2], seed
+
+
+# --------------------------------------------------------------------------------------------------------------- faults
+
+
+@cache
+def bench(case: str, dtype: str = "float64") -> Bench:
+    return Bench(cc.load_case(case, dtype=dtype))
+
+
+@cache
+def visible() -> dict[str, list[tuple[str, Fault]]]:
+    """Where each fault is visible: the built-in cases, those with the fewest tensors first, and the fault there."""
+    found: dict[str, list[tuple[str, Fault]]] = {name: [] for name in FAULTS}
+    for case in sorted(built_in(), key=lambda name: len(bench(name).wide)):
+        for fault in faults_of(bench(case).case):
+            if bench(case).visible(fault):
+                found[fault.name].append((case, fault))
+    return found
+
+
+def test_every_fault_is_visible_in_a_built_in_case() -> None:
+    assert [name for name, places in visible().items() if not places] == []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_detected_localised_and_named_in_float64(name: str) -> None:
+    for case, fault in visible()[name][:1]:
+        trial = bench(case).plant(fault)
+        assert trial.detected, trial
+        assert trial.localised, trial
+        assert trial.named, trial
+
+
+def test_faults_are_found_in_float32() -> None:
+    trials = [
+        bench(case, "float32").plant(fault) for places in list(visible().values())[::5] for case, fault in places[:1]
+    ]
+    found = [trial for trial in trials if trial.detected]
+    assert len(found) >= 0.95 * len(trials), [trial for trial in trials if not trial.detected]
+    assert all(trial.localised for trial in found), [trial for trial in found if not trial.localised]
+    assert sum(trial.named for trial in found) >= 0.95 * len(found), [trial for trial in found if not trial.named]
+
+
+@pytest.mark.parametrize("case", ["article-batch", "regression", "convolutional"])
+def test_a_convention_is_called_one_and_never_a_fault(case: str) -> None:
+    trials = [bench(case).plant(convention, "convention") for convention in conventions_of(bench(case).case)]
+    assert trials
+    for trial in trials:
+        assert trial.detected or not trial.visible, trial
+        assert trial.named or not trial.detected, trial
+        assert not any(said.startswith("fault") for said in trial.said), trial
+
+
+def test_three_faults_at_once_are_all_named_and_nothing_else() -> None:
+    planted = {"j": "bias_gradient_averaged", "k.tanh": "tanh_square_forgotten", "o.softmax": "diagonal_jacobian"}
+    case = cc.load_case("article-batch")
+    nodes = tuple(
+        replace(node, layer=FAULTS[planted[node.name]].planted(node.layer)) if node.name in planted else node  # type: ignore[attr-defined]
+        for node in case.nodes
+    )
+    faulty = run(replace(case, nodes=nodes))
+    found = bench("article-batch").comparison.of(faulty)
+    named = {(one.operation.partition("/")[2], one.cause) for one in found.diagnosis}
+    assert named == {(f"backward({site})", name) for site, name in planted.items()}
+
+
+@pytest.mark.parametrize(
+    ("tensor", "operation"),
+    [
+        ("0/gradient/k.weight", "0/backward(k)"),
+        ("0/forward/o", "0/forward(o)"),
+        ("0/update/j.bias", "0/update(j.bias)"),
+    ],
+)
+def test_a_fault_of_no_catalogue_is_placed_and_called_unknown(tensor: str, operation: str) -> None:
+    subject = run(cc.load_case("article-batch"))
+    changed = subject.tensors[tensor].copy()
+    changed.flat[1] += 1e-6
+    subject.tensors[tensor] = changed
+    subject.source = "off by a millionth"
+    found = bench("article-batch").comparison.of(subject)
+    assert found.first_divergence == tensor
+    assert next((one.operation, one.kind) for one in found.diagnosis) == (operation, "unknown")
+
+
+@pytest.mark.parametrize("case", ["article-batch", "convolutional"])
+def test_every_tensor_scaled_by_a_ten_thousandth_is_refused_in_float32(case: str) -> None:
+    # A bias that a batch norm undoes has the gradient 0, and what stands there is nothing but rounding.
+    comparison = bench(case, "float32").comparison
+    right = comparison.baseline
+    passed = []
+    for name in right:
+        if np.any(right[name]) and not (case == "convolutional" and name.endswith("gradient/a.bias")):
+            scaled = {**right.tensors, name: (right[name] * np.float32(1 + 1e-4)).astype(np.float32)}
+            if comparison.local(scaled)[name].outcome != "disagree":
+                passed.append(name)
+    assert passed == []
+
+
+# --------------------------------------------------------------------------------------------------------- correct runs
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("adapter", ["torch", "jax"])
+def test_no_correct_run_is_refused(adapter: str, dtype: str, adapter_of: Callable[[str], cc.adapters.Adapter]) -> None:
+    adapter_of(adapter)
+    runs, coverage = correct_runs(range(3 if adapter == "jax" else 10), adapter, dtype)
+    assert [one for one in runs if one.alarm] == []
+    assert any(one.compared for one in runs)
+    assert coverage.worst <= 8
+
+
+# ---------------------------------------------------------------------------------------------------- rules and reports
+
+
+def test_other_rules_refuse_what_they_should() -> None:
+    right = run(cc.load_case("mlp", dtype="float32"))
+    same = run(cc.load_case("mlp", dtype="float32"))
+    assert not any(refused(right, same).values())
+    same.tensors = {name: array + np.float32(1) for name, array in same.tensors.items()}
+    assert set(refused(right, same)) == {rule.name for rule in RULES}
+    assert all(found for name, found in refused(right, same).items() if not name.startswith("JAX"))
+
+
+def test_gates_fail_where_a_fault_is_missed_or_a_correct_run_refused() -> None:
+    fine = Trial("fault", "a", "j", 1, "case", "float64", True, True, True, True, ())
+    assert Trials([fine], [CorrectRun("c", "torch", "float64", "agree", "", 1.0)]).ok
+    assert not Trials([replace(fine, detected=False)]).ok
+    assert not Trials([replace(fine, localised=False)]).ok
+    assert not Trials([replace(fine, named=False)]).ok
+    assert not Trials([replace(fine, kind="convention", said=("fault: b",))]).ok
+    assert not Trials([fine], [CorrectRun("c", "torch", "float64", "disagree", "", 9.0)]).ok
+    assert not Trials([fine], [CorrectRun("c", "torch", "float64", "crashed", "", 0.0)]).ok
+    assert Trials([replace(fine, visible=False, detected=False)]).ok
+
+
+def test_a_report_has_every_fault_and_what_was_missed() -> None:
+    trials = Trials([bench("article").plant(fault) for fault in faults_of(bench("article").case)[:4]])
+    trials.trials.append(replace(trials.trials[0], visible=True, detected=False, said=("unknown: unknown",)))
+    text = to_markdown(trials)
+    assert "Missed" in text
+    assert all(trial.name.replace("_", "\\_") in text for trial in trials.trials)
+    assert '"gates"' in to_json(trials)
+    assert "bfloat16" in coverage_to_markdown(trials.coverage)
+
+
+def test_a_comparison_of_a_right_run_has_no_diagnosis() -> None:
+    case = random_case(4)
+    found = Comparison(run(case), Computed()).of(run(case))
+    assert (found.verdict, found.diagnosis) == ("agree", ())
+
+
+def test_the_whole_in_one_process() -> None:
+    case = cc.load_case("mazur")
+    trials = everything([case], ["float64"], {}, sites=1)
+    assert {trial.name for trial in trials.of("fault")} == {fault.name for fault in faults_of(case)}
+    assert trials.ok
+    assert trials.visible_in()["ascent"] == {"mazur": True}
+
+
+def test_the_command_plants_and_reports(tmp_path: Path) -> None:
+    arguments = ["faults", "mazur", "--dtype", "float64", "--sites", "1", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, [*arguments, "--json", str(tmp_path / "faults.json")])
+    assert found.exit_code == 0, found.output
+    assert "visible faults detected" in found.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faults.json", "faults.md"]
+
+
+def test_the_command_refuses_numbers_that_are_none() -> None:
+    found = CliRunner().invoke(app, ["faults", "mazur", "--against", "jax:many"])
+    assert found.exit_code == 2
+    assert "jax:many" in found.output
+
+
+def test_every_fault_is_listed_with_what_it_is() -> None:
+    listed = dict(line.split(maxsplit=1) for line in CliRunner().invoke(app, ["list", "faults"]).output.splitlines())
+    assert list(listed) == list(FAULTS)
