@@ -333,7 +333,7 @@ def exit_status(agreements: Sequence[Agreement], *, strict: bool) -> int:
         return CRASHED
     if verdicts - {"agree", "unsupported", "not compared"} or (strict and "unsupported" in verdicts):
         return DISAGREES
-    return AGREES if agreements and all(found.compared for found in agreements) else NOTHING
+    return AGREES if agreements and all(found.ok for found in agreements) else NOTHING
 
 
 def conclusion(agreements: Sequence[Agreement], status: int) -> str:
@@ -344,7 +344,7 @@ def conclusion(agreements: Sequence[Agreement], status: int) -> str:
         unsupported = f"; {left_out} unsupported, which is no agreement" if left_out else ""
         return f"{tensors} tensors compared, all agree{unsupported}"
     if status == NOTHING:
-        bare = [found for found in agreements if not found.compared]
+        bare = [found for found in agreements if not found.ok]
         hint = "" if any(found.subjects for found in bare) else ": no framework is installed (see crosscheck doctor)"
         return f"nothing was compared for {', '.join(found.case for found in bare)}{hint}"
     return {DISAGREES: "not everything agrees", CRASHED: "a framework crashed"}[status]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..reference import Case, train
 from ..reference.layers import Array
-from ..reference.trace import GIVEN, phase_of
+from ..reference.trace import is_given
 from .base import Rule, raw
 from .poison import Poison
 
@@ -33,7 +33,7 @@ def multiply_adds(case: Case) -> int:
         RULES: ClassVar[Mapping[str, Rule]] = {**Poison.RULES, "matmul": matmul}
 
     def keep(name: str, made: Array) -> Array:
-        if phase_of(name) in GIVEN:
+        if is_given(name):
             lifted: Array = Counting.lift(made)
             return lifted
         return made

@@ -17,7 +17,7 @@ from ..arithmetic.tracked import Tracked, tracked
 from ..reference import Case, Trace
 from ..reference.layers import Array
 from ..reference.step import Training
-from ..reference.trace import GIVEN, phase_of
+from ..reference.trace import is_given
 
 
 class Expected(NamedTuple):
@@ -96,7 +96,7 @@ def follow(
     arithmetic = tracked(case.dtype, spread=undecided)
 
     def keep(name: str, made: Array) -> Array:
-        given = phase_of(name) in GIVEN
+        given = is_given(name)
         if not given:
             judge(name, expectation(made, case.dtype))
         if not given and name not in own:

@@ -18,7 +18,7 @@ from ..arithmetic.ball import balls, distance
 from ..arithmetic.counting import multiply_adds
 from ..reference import Case, Trace, train
 from ..reference.layers import Array
-from ..reference.trace import GIVEN, phase_of
+from ..reference.trace import is_given
 
 BITS = 200
 CERTIFIED_UP_TO = 10**8
@@ -77,7 +77,7 @@ def certified(case: Case) -> Truth:
     true: dict[str, Array] = {}
 
     def keep(name: str, made: Array) -> Array:
-        if phase_of(name) in GIVEN:
+        if is_given(name):
             lifted: Array = arithmetic.lift(made)
             return lifted
         true[name] = made

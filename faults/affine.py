@@ -144,7 +144,22 @@ class IndicesFromOne(LayerFault, Embedding):
         return super().forward(x - 1, params)
 
 
-class KernelFlipped(LayerFault, Conv2d):
+class KernelMisread(LayerFault, Conv2d):
+    """The kernel is read in another order than it is kept, forward and backward alike, and its gradient with it."""
+
+    def read(self, params: Parameters) -> dict[str, Array]:
+        """The parameters, or their gradients, with the kernel in the other order; twice is as it was."""
+        raise NotImplementedError
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
+        return super().forward(x, self.read(params))
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(dy, saved, self.read(params))
+        return dx, self.read(dparams)
+
+
+class KernelFlipped(KernelMisread):
     """The kernel is turned by half a turn before it is laid on: convolution as mathematics defines it.
 
     Signal processing's ``convolve`` flips, deep learning's convolution does not. Forward and backward fit each other
@@ -158,15 +173,11 @@ class KernelFlipped(LayerFault, Conv2d):
     def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
         return max(layer.kernel) > 1
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, flipped(params))
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, flipped(params))
-        return dx, flipped(dparams)
+    def read(self, params: Parameters) -> dict[str, Array]:
+        return flipped(params)
 
 
-class KernelHeightAsWidth(LayerFault, Conv2d):
+class KernelHeightAsWidth(KernelMisread):
     """Height and width of the kernel are exchanged, as by weights that were transposed on the way.
 
     Square kernels let it pass, and those that are symmetric about their diagonal do not even change. An edge detector
@@ -180,15 +191,11 @@ class KernelHeightAsWidth(LayerFault, Conv2d):
     def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
         return layer.kernel[0] == layer.kernel[1] > 1
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, turned(params))
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, turned(params))
-        return dx, turned(dparams)
+    def read(self, params: Parameters) -> dict[str, Array]:
+        return turned(params)
 
 
-class KernelUpsideDown(LayerFault, Conv2d):
+class KernelUpsideDown(KernelMisread):
     """The kernel is laid on upside down: its rows in reverse, its columns as they are.
 
     One axis is flipped where both or none should be, as by images that are stored from the bottom up. Kernels that are
@@ -202,12 +209,8 @@ class KernelUpsideDown(LayerFault, Conv2d):
     def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
         return min(layer.kernel) > 1
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, upside_down(params))
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, upside_down(params))
-        return dx, upside_down(dparams)
+    def read(self, params: Parameters) -> dict[str, Array]:
+        return upside_down(params)
 
 
 class KernelReadByColumns(LayerFault, Conv2d):

@@ -48,12 +48,12 @@ class Trace:
 
     def keep(self, name: str, made: Array) -> Array:
         """Store a tensor under its name and hand it back: the hook of a plain run."""
-        store = self.given if phase_of(name) in GIVEN else self.tensors
+        store = self.given if is_given(name) else self.tensors
         store[name] = made
         return made
 
     def __getitem__(self, name: str) -> Array:
-        return self.given[name] if phase_of(name) in GIVEN else self.tensors[name]
+        return self.given[name] if is_given(name) else self.tensors[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -65,3 +65,8 @@ class Trace:
 def phase_of(name: str) -> str:
     """The phase in a tensor's name: ``gradient`` of ``0/gradient/j.weight``."""
     return name.split("/", 2)[1]
+
+
+def is_given(name: str) -> bool:
+    """Whether a tensor is one that a run starts from, by its name."""
+    return phase_of(name) in GIVEN
