@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..reference import Case, Node, Trace
+from ..reference import Case, Layer, Loss, Node, Optimizer, Trace
 from ..reference.layers import Array, Shape
 
 ROUNDINGS = 64
@@ -36,6 +36,18 @@ class Altered(Exception):
     """The framework did not compute with what it was given: weights that do not read back, or changed gradients."""
 
 
+class Part(Protocol):
+    """A layer, a loss or an optimizer as a framework has it."""
+
+    @property
+    def support(self) -> Support:
+        """Native or composed."""
+
+    @property
+    def limits(self) -> Callable[[Any], str]:
+        """Why the framework cannot express one with these hyperparameters and conventions; empty if it can."""
+
+
 class Adapter(ABC):
     """One way of running a case in one framework: a subject of its own in every report.
 
@@ -48,8 +60,8 @@ class Adapter(ABC):
     dtypes: ClassVar[frozenset[str]]
     """The dtypes that the framework computes in."""
 
-    kinds: Mapping[str, Support]
-    """Every layer, loss and optimizer that the framework can express, native or composed."""
+    parts: ClassVar[Mapping[str, Part]]
+    """Every layer, loss and optimizer that the framework can express, by its kind."""
 
     @abstractmethod
     def environment(self, device: str) -> dict[str, Any]:
@@ -69,12 +81,17 @@ class Adapter(ABC):
             Altered: the framework's weights or gradients are not those of the case.
         """
 
+    @property
+    def kinds(self) -> dict[str, Support]:
+        """Every kind that the framework can express, native or composed."""
+        return {kind: part.support for kind, part in self.parts.items()}
+
     def problem(self) -> str:
         """Why this adapter cannot run anything here, though its framework is installed; empty if it can."""
         return ""
 
     def limits(self, case: Case) -> str:
-        """Why this adapter cannot run the case as it is meant, beyond kinds, dtype and device; empty if it can."""
+        """Why this adapter cannot run the case as it is meant, beyond its parts, dtype and device; empty if it can."""
         return ""
 
     def record(self, case: Case, device: str = "cpu") -> Trace:
@@ -98,9 +115,12 @@ class Adapter(ABC):
             return f"{self.name} does not compute in {case.dtype}"
         if device not in self.devices():
             return f"{self.name} has no device {device!r} here; it has {', '.join(self.devices())}"
-        for kind in (*(node.layer.kind for node in case.nodes), case.loss.kind, case.optimizer.kind):
-            if kind not in self.kinds:
-                return f"{self.name} has no {kind!r}"
+        things: list[Layer | Loss | Optimizer] = [*(node.layer for node in case.nodes), case.loss, case.optimizer]
+        for thing in things:
+            if thing.kind not in self.parts:
+                return f"{self.name} has no {thing.kind!r}"
+            if reason := self.parts[thing.kind].limits(thing):
+                return reason
         return self.limits(case)
 
 

@@ -520,7 +520,7 @@ def test_a_kind_that_the_framework_lacks_is_unsupported(
     able: Find, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = able(name)
-    monkeypatch.setattr(type(adapter), "kinds", {k: s for k, s in adapter.kinds.items() if k != kind})
+    monkeypatch.setattr(type(adapter), "parts", {k: part for k, part in adapter.parts.items() if k != kind})
     refuses(adapter, line(), f"{name} has no {kind!r}")
 
 
@@ -600,4 +600,4 @@ def test_a_derivative_in_an_adapter_would_be_seen(source: str) -> None:
 
 def test_the_sources_are_found() -> None:
     names = {path.relative_to(SOURCES[0].parent).as_posix() for path in SOURCES}
-    assert {"contract.py", "torch/adapter.py", "torch/parts.py", "jax/adapter.py", "jax/parts.py"} <= names
+    assert {"contract.py", *(f"{f}/{m}" for f in ("torch", "jax") for m in ("adapter.py", "parts/losses.py"))} <= names

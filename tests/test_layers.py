@@ -136,13 +136,15 @@ def by_torch(trial: Trial, drawn: Drawn) -> Result:
     torch = pytest.importorskip("torch")
     from crosscheck.adapters.torch.parts import LAYERS, build_layer
 
-    transposed = LAYERS[trial.layer.kind].transposed
+    part = LAYERS[trial.layer.kind]
+    transposed, names = part.transposed, part.names
     module = build_layer(trial.layer, dtype=getattr(torch, drawn.dy.dtype.name), device="cpu")
     with torch.no_grad():
         for name, array in drawn.params.items():
-            getattr(module, name).copy_(torch.tensor(array.T if name in transposed else array))
+            held = getattr(module, names.get(name, name))
+            held.copy_(torch.tensor(array.T if name in transposed else array))
     inputs = [torch.tensor(array, requires_grad=array.dtype.kind == "f") for array in drawn.inputs]
-    parameters = {name: getattr(module, name) for name in trial.layer.parameters()}
+    parameters = {name: getattr(module, names.get(name, name)) for name in trial.layer.parameters()}
     y = module(*inputs)
     wanted = [tensor for tensor in inputs if tensor.requires_grad]
     gradients = torch.autograd.grad(y, [*wanted, *parameters.values()], grad_outputs=torch.tensor(drawn.dy))

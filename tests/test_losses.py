@@ -99,7 +99,7 @@ def by_jax(loss: Loss, prediction: Array, target: Array) -> tuple[Array, Array]:
     from crosscheck.adapters.jax.adapter import enable_x64
     from crosscheck.adapters.jax.parts import LOSSES
 
-    function = LOSSES[loss.kind][1]
+    function = LOSSES[loss.kind].apply
     with enable_x64(prediction.dtype == np.float64):
         x, t = jax.numpy.asarray(prediction), jax.numpy.asarray(target)
         value, gradient = jax.jit(jax.value_and_grad(lambda x: function(loss, x, t)))(x)

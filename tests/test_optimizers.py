@@ -185,7 +185,7 @@ def test_what_a_framework_cannot_express_it_says(framework: str, name: str) -> N
     )
     from crosscheck.adapters import load_adapter
 
-    assert load_adapter(framework).limits(case) == REFUSED_BY[framework].get(name, "")
+    assert load_adapter(framework).unsupported(case) == REFUSED_BY[framework].get(name, "")
 
 
 # --------------------------------------------------------------------------------------- what the optimizers promise

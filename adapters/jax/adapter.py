@@ -15,7 +15,7 @@ import optax
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array
 from .. import contract
-from .parts import KINDS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
+from .parts import LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
@@ -54,7 +54,7 @@ class Program:
             return part.apply(node.layer, *inputs, params)
 
         values, prediction = contract.forward(self.case, x, weights, zeros, apply)
-        return LOSSES[self.case.loss.kind][1](self.case.loss, prediction, target), (values, updated)
+        return LOSSES[self.case.loss.kind].apply(self.case.loss, prediction, target), (values, updated)
 
     def trained(self, tensors: Tensors) -> Tensors:
         return {name: tensors[name] for name in self.case.trained}
@@ -91,7 +91,7 @@ class Jax(contract.Adapter):
 
     name: ClassVar[str] = "jax"
     dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float32", "float64"})
-    kinds = KINDS
+    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
         platforms = {device.platform for device in jax.devices()}
@@ -104,9 +104,6 @@ class Jax(contract.Adapter):
             "device": jax_device(device).device_kind if device == "cuda" else "cpu",
             "matmul_precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
         }
-
-    def limits(self, case: Case) -> str:
-        return OPTIMIZERS[case.optimizer.kind].limits(case.optimizer)
 
     def run(self, case: Case, device: str) -> Trace:
         # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.

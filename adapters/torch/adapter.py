@@ -16,7 +16,7 @@ from torch import nn
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array, Shape
 from .. import contract
-from .parts import KINDS, LAYERS, OPTIMIZERS, build_layer, build_loss
+from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
 
@@ -39,9 +39,11 @@ class Network(nn.Module):
         self.statistics: dict[str, torch.Tensor] = {}
         self.transposed: set[str] = set()
         for node, module in zip(case.nodes, self.layers, strict=True):
+            part = LAYERS[node.layer.kind]
             for local, name in node.parameters.items():
-                setattr(module, local, self.shared.setdefault(name, getattr(module, local)))
-                if local in LAYERS[node.layer.kind].transposed:
+                own = part.names.get(local, local)
+                setattr(module, own, self.shared.setdefault(name, getattr(module, own)))
+                if local in part.transposed:
                     self.transposed.add(name)
             self.statistics |= {name: getattr(module, local) for local, name in node.statistics.items()}
         with torch.no_grad():
@@ -63,7 +65,9 @@ class Network(nn.Module):
 
     def apply_node(self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]) -> torch.Tensor:
         module = self.layers[self.index[node.name]]
-        perturbed = {local: value for local, value in params.items() if value is not getattr(module, local)}
+        names = LAYERS[node.layer.kind].names
+        own = {names.get(local, local): value for local, value in params.items()}
+        perturbed = {name: value for name, value in own.items() if value is not getattr(module, name)}
         if perturbed:
             return torch.func.functional_call(module, perturbed, tuple(inputs))  # type: ignore[no-any-return]
         return module(*inputs)  # type: ignore[no-any-return]
@@ -82,7 +86,7 @@ class Torch(contract.Adapter):
 
     name: ClassVar[str] = "torch"
     dtypes: ClassVar[frozenset[str]] = frozenset(DTYPES)
-    kinds = KINDS
+    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -97,17 +101,12 @@ class Torch(contract.Adapter):
         }
 
     def limits(self, case: Case) -> str:
-        reasons = [LAYERS[node.layer.kind].limits(node.layer) for node in case.nodes]
         layouts: dict[str, set[bool]] = {}
         for node in case.nodes:
             for local, name in node.parameters.items():
                 layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed)
-        reasons += [
-            f"torch's modules keep {name!r} in two layouts, and cannot share it"
-            for name, layout in layouts.items()
-            if len(layout) > 1
-        ]
-        return next(filter(None, reasons), "")
+        both = [name for name, layout in layouts.items() if len(layout) > 1]
+        return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it" if both else ""
 
     def run(self, case: Case, device: str) -> Trace:
         with torch.inference_mode(False), torch.enable_grad(), self.settings():

@@ -1,63 +1,15 @@
-"""Losses: what the network gave, against what was wanted, as one number.
-
-N rows, C outputs (classes). A loss ends the graph, so its backward starts from ``dloss = 1`` and returns the gradient
-with respect to the prediction. The reduction, by which authors and frameworks differ most, is a field.
-"""
+"""Losses of a choice between classes. N rows, C classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from .errors import CaseError
-from .layers import Array, Shape
-
-
-class Loss:
-    """A loss, as a frozen dataclass whose fields are its conventions.
-
-    ``forward(prediction, target) -> (loss, saved)``
-        gives a number (an array without axes) and whatever the backward needs.
-    ``backward(saved) -> dprediction``
-        is the gradient of that number with respect to the prediction.
-    """
-
-    kind: ClassVar[str]
-    """The name of the loss in a case file."""
-
-    forward: Callable[..., tuple[Array, Any]]
-    backward: Callable[..., Array]
-
-    integer_targets: bool = False
-    """True where targets are class indices; otherwise they are numbers of the case's dtype."""
-
-    def target_shape(self, prediction: Shape) -> Shape:
-        """Shape of the targets for a prediction of this shape."""
-        return prediction
-
-    def check_target(self, target: Array, prediction: Shape) -> None:
-        """Raise CaseError unless the targets fit a prediction of this shape."""
-        expected = self.target_shape(prediction)
-        if target.shape != expected:
-            raise CaseError(f"shape {expected}", f"shape {target.shape}")
-
-    def draw_target(self, generator: np.random.Generator, prediction: Shape) -> Array:
-        """Targets drawn at random: standard normal unless the loss wants something else."""
-        return generator.standard_normal(self.target_shape(prediction))
-
-
-def draw_distributions(generator: np.random.Generator, shape: Shape) -> Array:
-    """Rows of sixteenths that add up to 1 exactly in every dtype: 16 throws of a fair die with C faces."""
-    return generator.multinomial(16, np.full(shape[-1], 1 / shape[-1]), size=shape[:-1]) / 16
-
-
-def require_classes(prediction: Shape) -> None:
-    """Raise CaseError unless a prediction of this shape has rows of outputs."""
-    if len(prediction) < 2:
-        raise CaseError("a prediction of shape (..., N, C)", f"shape {prediction}", key="prediction")
+from ..errors import CaseError
+from ..layers import Array, Shape
+from .base import Loss, draw_distributions, one_hot, require_classes, row_divisor
 
 
 @dataclass(frozen=True)
@@ -167,61 +119,3 @@ class SoftmaxCrossEntropy(Loss):
         # forward was: loss = -sum(wanted * log_softmax(z)) / divisor, and d log_p_i / dz_j = 1{i = j} - p_j
         dz: Array = np.exp(log_p) * wanted.sum(axis=-1, keepdims=True) - wanted
         return dz / row_divisor(self.reduction, log_p)
-
-
-@dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """Squared error: ``loss = factor * sum((y - target)^2)``.
-
-    The factor is 1 for ``sum``, one over the number of all elements for ``mean``, and 1/2 for ``half_sum``, which
-    makes the gradient ``y - target``.
-
-    Shapes: y and target alike; nothing is broadcast; loss ().
-
-    Same loss elsewhere: torch.nn.MSELoss (mean or sum), optax.squared_error (per element) and optax.l2_loss (half of
-    it). A target of (N,) against a prediction of (N, 1) is broadcast to (N, N) there, and refused here.
-
-    Raises:
-        CaseError: targets of another shape than the prediction.
-
-    Source: Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors", eq. 3.
-
-    >>> import numpy as np
-    >>> print(MeanSquaredError("half_sum").forward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))[0])
-    2.5
-    """
-
-    kind: ClassVar[str] = "mean_squared_error"
-
-    reduction: Literal["mean", "sum", "half_sum"] = "mean"
-
-    def forward(self, y: Array, target: Array) -> tuple[Array, Array]:
-        error = y - target
-        total = (error * error).sum()
-        return self.reduced(total, error), error
-
-    def backward(self, error: Array) -> Array:
-        # forward was: loss = factor * sum(error^2), error = y - target
-        return self.reduced(2 * error, error)
-
-    def reduced(self, value: Array, error: Array) -> Array:
-        """``value`` times the factor of the reduction."""
-        divisor = {"mean": error.size, "sum": 1, "half_sum": 2}[self.reduction]
-        return value / divisor
-
-
-def row_divisor(reduction: str, rows: Array) -> int:
-    """By what a loss over the rows of an array (..., N, C) is divided."""
-    outputs: int = rows.shape[-1]
-    return {"sum": 1, "mean": rows.size // outputs, "mean_over_outputs": rows.size}[reduction]
-
-
-def one_hot(indices: Array, like: Array) -> Array:
-    """Rows of zeros with a 1 at the index, in the shape and dtype of ``like``."""
-    rows = np.zeros_like(like)
-    np.put_along_axis(rows, indices[..., None], np.ones_like(rows[..., :1]), axis=-1)
-    return rows
-
-
-LOSSES: dict[str, type[Loss]] = {loss.kind: loss for loss in (CrossEntropy, SoftmaxCrossEntropy, MeanSquaredError)}
-"""Every loss by its kind."""

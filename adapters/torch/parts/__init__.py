@@ -1,0 +1,35 @@
+"""The parts of a case as PyTorch has them: which module is which layer, which loss, which optimizer.
+
+Adding a layer is one line of its family's ``LAYERS``. A layout that differs from the reference's is declared beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from ....reference.layers import Layer
+from ....reference.losses import Loss
+from . import activations, affine, attention, convolution, normalisation, structure
+from .base import LayerPart
+from .losses import LOSSES
+from .optimizers import OPTIMIZERS
+
+LAYERS: dict[str, LayerPart] = {
+    kind: part
+    for family in (affine, activations, convolution, normalisation, attention, structure)
+    for kind, part in family.LAYERS.items()
+}
+"""Every layer that PyTorch can express, by its kind."""
+
+
+def build_layer(layer: Layer, **like: Any) -> nn.Module:
+    return LAYERS[layer.kind].build(layer, **like)
+
+
+def build_loss(loss: Loss) -> nn.Module:
+    return LOSSES[loss.kind].build(loss)
+
+
+__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]

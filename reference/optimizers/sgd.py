@@ -1,0 +1,80 @@
+"""Gradient descent, plain and with momentum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..layers import Array
+from .base import Optimizer, Slots, require
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent, with momentum if wanted.
+
+    ::
+
+        g        = gradient + weight_decay * weight
+        velocity = momentum * velocity + (1 - dampening) * g     (at the first step: g)
+        weight   = weight - learning_rate * velocity             (Nesterov: g + momentum * velocity)
+
+    Without momentum there is no velocity, and g takes its place. The learning rate stays outside the velocity,
+    so a change of the rate acts at once on all of it. Weight decay is coupled: it passes through the velocity.
+
+    =============  =========================================================
+    symbol         argument
+    =============  =========================================================
+    η              ``learning_rate``, one number or one for each step
+    μ              ``momentum``
+    τ              ``dampening``, which the first step skips
+    λ              ``weight_decay``
+    =============  =========================================================
+
+    Same optimizer elsewhere: torch.optim.SGD, every option. optax.sgd has no dampening and keeps weight decay apart
+    (optax.add_decayed_weights). Keras puts the learning rate inside the velocity; MLX dampens the first step too.
+
+    Raises:
+        CaseError: a negative rate, a momentum or dampening outside [0, 1), Nesterov without momentum or with
+            dampening, dampening without momentum.
+
+    Source: Polyak 1964, "Some methods of speeding up the convergence of iteration methods"; Sutskever, Martens, Dahl
+    & Hinton 2013, "On the importance of initialization and momentum in deep learning", eq. 1-4.
+
+    >>> import numpy as np
+    >>> sgd = SGD(0.5, momentum=0.5)
+    >>> weight, slots = sgd.update(np.array([1.0]), np.array([2.0]), sgd.slots(np.array([1.0])), 0.5)
+    >>> weight, slots["velocity"]
+    (array([0.]), array([2.]))
+    """
+
+    kind: ClassVar[str] = "sgd"
+
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)", self.momentum)
+        require(0 <= self.dampening < 1, "dampening", "a number in [0, 1)", self.dampening)
+        require(0 <= self.weight_decay < np.inf, "weight_decay", "a number of at least 0", self.weight_decay)
+        require(self.momentum > 0 or not self.dampening, "dampening", "0 without momentum", self.dampening)
+        plain = self.momentum > 0 and not self.dampening
+        require(plain or not self.nesterov, "nesterov", "false without momentum or with dampening", self.nesterov)
+
+    def slots(self, weight: Array) -> dict[str, Array]:
+        return {}  # the velocity is born at the first step
+
+    def update(
+        self, weight: Array, dweight: Array, slots: Slots, learning_rate: float
+    ) -> tuple[Array, dict[str, Array]]:
+        g = dweight + self.weight_decay * weight if self.weight_decay else dweight
+        if not self.momentum:
+            return weight - learning_rate * g, {}
+        velocity = self.momentum * slots["velocity"] + (1 - self.dampening) * g if slots else g
+        direction = g + self.momentum * velocity if self.nesterov else velocity
+        return weight - learning_rate * direction, {"velocity": velocity}
