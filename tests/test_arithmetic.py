@@ -489,6 +489,55 @@ def test_an_infinity_or_a_nan_has_no_rounding() -> None:
             assert not total.variance[~np.isfinite(total.value)].any()
 
 
+@pytest.mark.parametrize("exponent", [-100, -140, -160, -198, -290])
+@pytest.mark.parametrize(
+    "operation",
+    {
+        "scaling": lambda x: 0.5 * (x / 3),
+        "product": lambda x: (x / 3) * (x / x * 0.7),
+        "contraction": lambda x: (x / 7) @ np.full_like(x, 1 / 3, shape=(5, 2)),
+        "contraction of roots": lambda x: np.sqrt(x / 7) @ (np.sqrt(x / 3).T),
+        "sum": lambda x: (x / 7).sum(axis=0) * 0.25,
+        "power of two after a sum": lambda x: 2.0**-40 * (x / 7).sum(axis=0),
+    }.values(),
+    ids=["scaling", "product", "contraction", "contraction of roots", "sum", "power of two after a sum"],
+)
+def test_rounding_whose_square_float64_cannot_hold_is_still_there(
+    operation: Callable[[Any], Any], exponent: int
+) -> None:
+    """The variance of 1e-198 is 1e-428, which is 0: a sigma of 0 would call the next number wrong."""
+    x = np.random.Generator(np.random.PCG64(7)).random((3, 5)) * 10.0**exponent
+    result = operation(tracked("float64").lift(x))
+    assert (result.value != 0).all()
+    assert (result.sigma >= np.minimum(np.spacing(result.value) / 8, 2.0**-537)).all()
+    assert (result.sigma <= np.maximum(np.spacing(result.value) * 64, 2.0**-520)).all()
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 1000.0])
+def test_what_is_added_to_a_contraction_may_have_been_there_from_its_start(bias: float) -> None:
+    """A kernel that adds up onto the bias rounds every sum on the way at the size of the bias."""
+    generator = np.random.Generator(np.random.PCG64(7))
+    x, w = generator.standard_normal((200, 54)) * 0.01, generator.standard_normal((54, 5)) * 0.1
+    x, w = x.astype("float32"), w.astype("float32")
+    onto = np.full((200, 5), bias, "float32")
+    for k in range(54):
+        onto += x[:, k : k + 1] * w[k]
+    f32 = tracked("float32")
+    expected = f32.lift(x) @ f32.lift(w) + np.full_like(f32.lift(x), bias, shape=(5,))
+    off = np.abs(onto - expected.value) / expected.sigma
+    assert off.max() < 8
+    assert off.max() > 0.5  # and sigma is not idle
+
+
+def test_a_contraction_says_of_how_many_terms_it_is() -> None:
+    f32 = tracked("float32")
+    x, w = f32.lift(np.ones((3, 6, 4))), f32.lift(np.ones((4, 5)))
+    product = x @ w
+    assert (product.terms, product.reshape(-1, 5).terms, product.transpose(1, 0, 2).terms) == (4, 4, 4)
+    assert (product + 1 + product).terms == 8
+    assert ((product * 2).terms, np.tanh(product).terms, x.terms) == (0, 0, 0)
+
+
 def test_what_underflows_is_within_the_floor() -> None:
     small = np.float32(3e-45) * np.arange(1, 9, dtype=np.float32)
     for operation in (lambda a: a * 0.3, lambda a: a / 3, lambda a: np.exp(a - 100), lambda a: a * a):
