@@ -328,10 +328,12 @@ def known_adapters(against: str) -> list[str] | None:
 
 def exit_status(agreements: Sequence[Agreement], *, strict: bool) -> int:
     """The exit status for some agreements; the worst news decides."""
+    from .comparison.verdicts import HARMLESS
+
     verdicts = {subject.verdict for found in agreements for subject in found.subjects.values()}
     if verdicts & {"crashed", "timed out"}:
         return CRASHED
-    if verdicts - {"agree", "unsupported", "not compared"} or (strict and "unsupported" in verdicts):
+    if verdicts - HARMLESS - {"unsupported", "not compared"} or (strict and "unsupported" in verdicts):
         return DISAGREES
     return AGREES if agreements and all(found.ok for found in agreements) else NOTHING
 
@@ -339,10 +341,13 @@ def exit_status(agreements: Sequence[Agreement], *, strict: bool) -> int:
 def conclusion(agreements: Sequence[Agreement], status: int) -> str:
     """The last line of a run."""
     if status == AGREES:
-        tensors = sum(len(subject.tensors) for found in agreements for subject in found.subjects.values())
-        left_out = sum(s.verdict == "unsupported" for found in agreements for s in found.subjects.values())
+        subjects = [subject for found in agreements for subject in found.subjects.values()]
+        tensors = [tensor for subject in subjects for tensor in subject.tensors]
+        kinks = sum("kink" in (tensor.verdict, tensor.end_to_end) for tensor in tensors)
+        left_out = sum(subject.verdict == "unsupported" for subject in subjects)
+        beyond = f"; {kinks} differ end to end, beyond masks that rounding leaves undecided" if kinks else ""
         unsupported = f"; {left_out} unsupported, which is no agreement" if left_out else ""
-        return f"{tensors} tensors compared, all agree{unsupported}"
+        return f"{len(tensors)} tensors compared, all agree{beyond}{unsupported}"
     if status == NOTHING:
         bare = [found for found in agreements if not found.ok]
         hint = "" if any(found.subjects for found in bare) else ": no framework is installed (see crosscheck doctor)"

@@ -137,6 +137,20 @@ def test_undecided_masks_do_not_fail_correct_code(adapter: str) -> None:
     assert "rounding leaves undecided" in describe(subject)
 
 
+def test_a_run_with_undecided_masks_is_status_0_and_says_so() -> None:
+    """Also where they alone decide a tensor, as they do of a subject that did not record what it took."""
+    from crosscheck.cli import AGREES, conclusion, exit_status
+
+    agreement = cc.compare(cc.record(undecided()), copy_of(undecided()))
+    (subject,) = agreement.subjects.values()
+    kinked = replace(subject.tensors[-1], verdict="kink", end_to_end="kink", local="not compared")
+    subject = replace(subject, verdict="kink", tensors=(*subject.tensors[:-1], kinked))
+    agreement = replace(agreement, subjects={"subject": subject})
+    assert agreement.ok
+    assert exit_status([agreement], strict=True) == AGREES
+    assert "differ end to end, beyond masks that rounding leaves undecided" in conclusion([agreement], AGREES)
+
+
 def test_fault_beyond_an_undecided_mask_is_found() -> None:
     case = undecided()
     subject = copy_of(case)
