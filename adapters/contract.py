@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from operator import add
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..reference import Case, Layer, Loss, Node, Optimizer, Trace
+from ..reference import Case, Clip, Layer, Loss, Node, Optimizer, Term, Trace
+from ..reference.case import Batch
 from ..reference.layers import Array, Shape
+from ..reference.step import target_name
 
 ROUNDINGS = 64
 """By how many units of rounding of the largest gradient two compilations may differ."""
@@ -37,7 +41,7 @@ class Altered(Exception):
 
 
 class Part(Protocol):
-    """A layer, a loss or an optimizer as a framework has it."""
+    """A layer, a loss, a clipping or an optimizer as a framework has it."""
 
     @property
     def support(self) -> Support:
@@ -61,7 +65,7 @@ class Adapter(ABC):
     """The dtypes that the framework computes in."""
 
     parts: ClassVar[Mapping[str, Part]]
-    """Every layer, loss and optimizer that the framework can express, by its kind."""
+    """Every layer, loss, clipping and optimizer that the framework can express, by its kind."""
 
     @abstractmethod
     def environment(self, device: str) -> dict[str, Any]:
@@ -115,7 +119,8 @@ class Adapter(ABC):
             return f"{self.name} does not compute in {case.dtype}"
         if device not in self.devices():
             return f"{self.name} has no device {device!r} here; it has {', '.join(self.devices())}"
-        things: list[Layer | Loss | Optimizer] = [*(node.layer for node in case.nodes), case.loss, case.optimizer]
+        things: list[Layer | Loss | Clip | Optimizer] = [node.layer for node in case.nodes]
+        things += [*(term.loss for term in case.losses), *([case.clip] if case.clip else []), case.optimizer]
         for thing in things:
             if thing.kind not in self.parts:
                 return f"{self.name} has no {thing.kind!r}"
@@ -128,7 +133,8 @@ def perturbations(case: Case, inputs: Shape) -> dict[str, Shape]:
     """``PHASE/NAME`` and shape of every gradient that a framework is asked for by a perturbation.
 
     A tensor of zeros is added to the input, to every node's output and, where a value or a parameter is used more
-    than once, to each use. The derivative of the loss with respect to those zeros is the gradient wanted.
+    than once, to each use; with micro-batches to every parameter, whose own gradient is that of all of them. The
+    derivative of the loss with respect to those zeros is the gradient wanted.
     Automatic differentiation offers this everywhere, compiled or not, and the sums change no value.
     An input of indices has no gradient, and nothing is added to it.
     """
@@ -139,6 +145,8 @@ def perturbations(case: Case, inputs: Shape) -> dict[str, Shape]:
     for name, shape in {**shapes, **case.parameters}.items():
         if len(case.uses[name]) > 1:
             wanted |= {case.gradient(name, label): shape for label in case.uses[name]}
+    if case.micro_batches > 1:
+        wanted |= {case.gradient(name): shape for name, shape in case.parameters.items()}
     return wanted
 
 
@@ -148,11 +156,12 @@ def forward(
     parameters: Mapping[str, T],
     zeros: Mapping[str, T],
     apply: Callable[[Node, list[T], dict[str, T]], T],
+    criterion: Callable[[Term, list[T]], T],
 ) -> tuple[dict[str, T], T]:
-    """Walk the graph in a framework: the output of every node, and what the loss takes.
+    """Walk the graph in a framework: the output of every node and of every loss by name, and the loss itself.
 
-    ``apply(node, inputs, params)`` computes one node. ``zeros`` are the perturbations by name; with none, the walk is
-    the network as anyone would write it.
+    ``apply(node, inputs, params)`` computes one node, ``criterion(term, predictions)`` one loss. ``zeros`` are the
+    perturbations by name; with none, the walk is the network as anyone would write it.
     """
 
     def use(value: T, name: str, label: str = "") -> T:
@@ -163,14 +172,32 @@ def forward(
         return use(value, name, label) if len(case.uses[name]) > 1 else value
 
     values = {"input": use(x, "input")}
+    parameters = {name: use(parameter, name) for name, parameter in parameters.items()}
     for node in case.nodes:
         inputs = [shared(values[name], name, label) for name, label in zip(node.takes, node.labels, strict=True)]
         params = {local: shared(parameters[name], name, node.name) for local, name in node.parameters.items()}
         values[node.name] = use(apply(node, inputs, params), node.name)
-    last = case.nodes[-1].name
-    prediction = shared(values[last], last, "loss")
+    losses = {
+        term.name: criterion(term, [shared(values[name], name, term.name) for name in term.takes])
+        for term in case.losses
+    }
+    if len(losses) > 1:
+        weighted = [term.weight * losses[term.name].sum() for term in case.losses]  # type: ignore[attr-defined]
+        losses["loss"] = reduce(add, weighted)
     del values["input"]
-    return values, prediction
+    return {**values, **losses}, losses["loss"]
+
+
+def objective(loss: Any, share: float) -> Any:
+    """What a framework differentiates: the loss, added up where it is not reduced, times the share of its batch."""
+    total = loss.sum() if loss.ndim else loss
+    return total if share == 1 else total * share
+
+
+def data_of(batch: Batch, case: Case) -> dict[str, Array]:
+    """Every array of a batch by the name that it has in the trace."""
+    targets = {target_name(term): batch.target(term.name) for term in case.losses}
+    return {"input": batch.inputs, **targets, **batch.given}
 
 
 def require_read_back(case: Case, read: Callable[[str], Array], subject: str) -> None:

@@ -15,7 +15,7 @@ from ..reference.case import Batch
 from ..reference.errors import CaseError
 from ..reference.layers import Array, Shape
 from ..reference.losses import Loss
-from ..reference.network import Node, output_shapes
+from ..reference.network import Node, Term, output_shapes, terms
 
 RANK_1_SCALE = 0.5
 
@@ -38,22 +38,32 @@ def scale(shape: Shape) -> float:
     return RANK_1_SCALE if len(shape) < 2 else 1 / math.sqrt(math.prod(shape[:-1]))
 
 
-def draw_batch(nodes: Sequence[Node], loss: Loss, inputs: Shape, seed: int) -> Batch:
-    """The data of one step: first the inputs, of the given shape, then the targets.
+def draw_batch(nodes: Sequence[Node], loss: Loss | Sequence[Term], inputs: Shape, seed: int) -> Batch:
+    """The data of one step: the inputs, of the given shape; the targets of each loss; what each node is given.
 
     Inputs are what the layer of the first node draws: standard normal, or for an embedding any of its indices, all
-    equally likely. Targets are what the loss draws for the shape of the last node's output.
+    equally likely. Targets are what the loss draws for the shapes of what it takes, masks what the layer draws.
 
     Raises:
         CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
     """
-    prediction = output_shapes(nodes, inputs)[nodes[-1].name]
+    shapes = output_shapes(nodes, inputs)
     generator = np.random.Generator(np.random.PCG64(seed))
-    drawn = nodes[0].layer.draw_input(generator, inputs)
-    try:
-        return Batch(rounded(drawn), rounded(loss.draw_target(generator, prediction)))
-    except CaseError as error:
-        raise error.within("loss") from None
+    drawn = rounded(nodes[0].layer.draw_input(generator, inputs))
+    targets = {}
+    for term in terms(loss, nodes):
+        try:
+            target = term.loss.draw_target(generator, *(shapes[name] for name in term.takes))
+        except CaseError as error:
+            raise error.within("loss" if term.name == "loss" else f"losses.{term.name}") from None
+        targets[term.name] = rounded(target)
+    given = {
+        name: rounded(node.layer.draw_given(generator, local, node.layer.given_shape(local, *taken)))
+        for node in nodes
+        for taken in [[shapes[one] for one in node.takes]]
+        for local, name in node.given.items()
+    }
+    return Batch(drawn, targets if len(targets) > 1 else targets["loss"], given)
 
 
 def rounded(drawn: Array) -> Array:

@@ -11,10 +11,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
 from ..reference.case import DTYPES, Batch, Case
+from ..reference.clipping import CLIPS
 from ..reference.errors import CaseError, listed, printable
 from ..reference.layers import LAYERS, Array
-from ..reference.losses import LOSSES, Loss
-from ..reference.network import Node, parameter_shapes, resolve
+from ..reference.losses import LOSSES
+from ..reference.network import Node, Term, parameter_shapes, resolve
 from ..reference.optimizers import OPTIMIZERS
 from .drawing import draw_batch, draw_weights
 from .listing import SUFFIX, folder, names
@@ -24,9 +25,11 @@ from .tables import (
     DrawnTable,
     FileTable,
     KindTable,
+    LossTable,
     NodeTable,
     SeedTable,
     Table,
+    TermTable,
     of_kind,
     shown,
     shown_keys,
@@ -39,7 +42,7 @@ from .tensors import tensors_in
 
 Drawn = TypeVar("Drawn")
 
-AS_IT_STANDS = ("name", "about", "dtype", "steps", "frozen", "symbols")
+AS_IT_STANDS = ("name", "about", "dtype", "steps", "micro_batches", "accumulation", "frozen", "symbols")
 """Keys of the file that are fields of a case."""
 
 TOML_PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>.*)\)", re.DOTALL)
@@ -121,8 +124,9 @@ def parsed(data: bytes) -> dict[str, Any]:
 def case_of(table: Mapping[str, Any], place: Traversable) -> Case:
     """The case that a file's table describes; ``place`` is the folder of the files it names."""
     given = validated(CaseTable, table)
-    nodes = resolve(tuple(node_of(node, number) for number, node in enumerate(given["nodes"])))
-    loss, _ = made(given["loss"], LOSSES, "loss", KindTable, "loss")
+    loss = loss_of(given)
+    nodes = resolve(tuple(node_of(node, number) for number, node in enumerate(given["nodes"])), loss)
+    clip = made(given["clip"], CLIPS, "clipping", KindTable, "clip")[0] if "clip" in given else None
     optimizer, _ = made(given["optimizer"], OPTIMIZERS, "optimizer", KindTable, "optimizer")
     data = (given["data"],) if isinstance(given["data"], dict) else given["data"]
     keys = [f"data.{step}" for step in range(len(data))] if len(data) > 1 else ["data"]
@@ -131,9 +135,32 @@ def case_of(table: Mapping[str, Any], place: Traversable) -> Case:
         loss=loss,
         optimizer=optimizer,
         batches=tuple(batch_of(batch, key, nodes, loss, place) for batch, key in zip(data, keys, strict=True)),
+        clip=clip,
         weights=weights_of(given.get("weights", {}), nodes, place),
         **{name: given[name] for name in AS_IT_STANDS if name in given},
     )
+
+
+def loss_of(given: Mapping[str, Any]) -> tuple[Term, ...]:
+    """The losses: a table ``[loss]``, or several ``[[losses]]`` with names of their own."""
+    if ("loss" in given) == ("losses" in given):
+        raise CaseError("a table [loss], or tables [[losses]]", "both" if "loss" in given else "nothing", key="loss")
+    if "loss" in given:
+        loss, beside = made(given["loss"], LOSSES, "loss", LossTable, "loss")
+        return (Term("loss", loss, **beside_kind(beside)),)
+    found = []
+    for number, table in enumerate(given["losses"]):
+        name = table.get("name")
+        loss, beside = made(table, LOSSES, "loss", TermTable, f"losses.{name if isinstance(name, str) else number}")
+        found.append(Term(loss=loss, **beside_kind(beside)))
+    if len(found) < 2:
+        raise CaseError("two or more; one alone is a table [loss]", str(len(found)), key="losses")
+    return tuple(found)
+
+
+def beside_kind(beside: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table says beside the kind and its fields."""
+    return {name: value for name, value in beside.items() if name != "kind"}
 
 
 def node_of(table: Mapping[str, Any], number: int) -> Node:
@@ -156,7 +183,9 @@ def made(
         raise error.within(key) from None
 
 
-def batch_of(table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: Loss, place: Traversable) -> Batch:
+def batch_of(
+    table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: tuple[Term, ...], place: Traversable
+) -> Batch:
     """The data of one step: written out, drawn, or in a file."""
     forms: dict[str, type[Table]] = {"inputs": ArraysTable, "seed": DrawnTable, "file": FileTable}
     forms_given = [name for name in forms if name in table]
@@ -172,10 +201,28 @@ def batch_of(table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: 
         return drawn(lambda: draw_batch(nodes, loss, shape, given["seed"]), key)
     if "file" in given:
         tensors = read_tensors(given["file"], place, f"{key}.file")
-        if set(tensors) != {"inputs", "targets"}:
-            raise CaseError("the tensors 'inputs' and 'targets'", shown_keys(tensors), key=f"{key}.file")
-        return Batch(tensors["inputs"], tensors["targets"])
-    return Batch(numbers(given["inputs"], f"{key}.inputs"), numbers(given["targets"], f"{key}.targets"))
+        return batch_in(tensors, f"{key}.file")
+    targets = given["targets"]
+    if isinstance(targets, Mapping):
+        targets = {name: numbers(array, f"{key}.targets.{name}") for name, array in targets.items()}
+    else:
+        targets = numbers(targets, f"{key}.targets")
+    masks = {name: numbers(array, f"{key}.given.{name}") for name, array in given.get("given", {}).items()}
+    return Batch(numbers(given["inputs"], f"{key}.inputs"), targets, masks)
+
+
+def batch_in(tensors: Mapping[str, Array], key: str) -> Batch:
+    """The data of one step in a file's tensors: ``inputs``, ``targets`` or ``targets.LOSS``, ``given.NODE.NAME``."""
+    parts: dict[str, dict[str, Array]] = {"inputs": {}, "targets": {}, "given": {}}
+    for name, array in tensors.items():
+        table, _, rest = name.partition(".")
+        parts.setdefault(table, {})[rest] = array
+    inputs, targets, given, *others = parts.values()
+    whole = "" in targets
+    if others or set(inputs) != {""} or not targets or (whole and len(targets) > 1) or "" in given:
+        expected = "the tensors 'inputs' and 'targets' (or 'targets.LOSS'), and 'given.NODE.NAME'"
+        raise CaseError(expected, shown_keys(tensors), key=key)
+    return Batch(inputs[""], targets[""] if whole else targets, given)
 
 
 def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], place: Traversable) -> dict[str, Array]:

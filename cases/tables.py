@@ -43,15 +43,19 @@ class CaseTable(Table):
     steps: Count = 0  # as in Case: one for each batch
     frozen: tuple[str, ...] = Field((), description="a list of parameters' names")
     nodes: tuple[AnyTable, ...] = Field(description="tables [[nodes]]")
-    loss: AnyTable = Field(description="a table [loss]")
+    loss: AnyTable = Field({}, description="a table [loss]")
+    losses: tuple[AnyTable, ...] = Field((), description="tables [[losses]]")
     optimizer: AnyTable = Field(description="a table [optimizer]")
+    clip: AnyTable = Field({}, description="a table [clip]")
+    micro_batches: Count = 1
+    accumulation: Literal["mean", "rows", "sum"] = "mean"
     data: AnyTable | tuple[AnyTable, ...] = Field(description="a table [data], or tables [[data]], one for each step")
     weights: AnyTable = Field({}, description="a table [weights]")
     symbols: dict[str, str] = Field({}, description='a table of texts (a name with a dot in quotes: "j.weight")')
 
 
 class KindTable(Table):
-    """A loss or an optimizer; the fields of its kind come on top."""
+    """A clipping or an optimizer; the fields of its kind come on top."""
 
     kind: str
 
@@ -64,11 +68,25 @@ class NodeTable(KindTable):
     parameters: dict[str, str] = Field({}, description='a table of names, such as {weight = "a.weight"}')
 
 
+class LossTable(KindTable):
+    """The loss, or one of several; the fields of its kind come on top."""
+
+    takes: tuple[str, ...] = Field((), alias="from", description="a list of nodes' names")
+
+
+class TermTable(LossTable):
+    """One loss of several."""
+
+    name: Name
+    weight: float = 1.0
+
+
 class ArraysTable(Table):
     """The data of a step, written out."""
 
     inputs: Numbers
     targets: Numbers
+    given: dict[str, Numbers] = Field({}, description='a table of arrays, such as {"drop.mask" = [[1.0, 0.0]]}')
 
 
 class DrawnTable(Table):

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from ..reference.case import Case
+from ..reference.case import Batch, Case
+from ..reference.clipping import CLIPS
 from ..reference.errors import CaseError, listed
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
@@ -69,9 +70,28 @@ def arrays_of(case: Case) -> dict[str, Array]:
     data = {
         f"data.{step}.{what}": array
         for step, batch in enumerate(case.batches)
-        for what, array in (("inputs", batch.inputs), ("targets", batch.targets))
+        for what, array in arrays_in(batch).items()
     }
     return {**{f"weights.{name}": array for name, array in case.weights.items()}, **data}
+
+
+def arrays_in(batch: Batch) -> dict[str, Array]:
+    """Every array of a batch: ``inputs``, ``targets`` or ``targets.LOSS``, ``given.NODE.NAME``."""
+    targets = batch.targets if isinstance(batch.targets, Mapping) else {"": batch.targets}
+    named = {f"targets.{name}".rstrip("."): array for name, array in targets.items()}
+    return {"inputs": batch.inputs, **named, **{f"given.{name}": array for name, array in batch.given.items()}}
+
+
+def in_tables(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The arrays as lists; ``given.drop.mask`` stands as ``drop.mask`` in a table ``given``."""
+    tables: dict[str, Any] = {}
+    for name, array in arrays.items():
+        table, _, rest = name.partition(".")
+        if rest:
+            tables.setdefault(table, {})[rest] = array.tolist()
+        else:
+            tables[table] = array.tolist()
+    return tables
 
 
 def files_of(case: Case, stem: str) -> dict[str, bytes]:
@@ -82,14 +102,14 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
     """
     weights = {name: storable(array, f"weights.{name}") for name, array in case.weights.items()}
     data = [
-        {"inputs": storable(batch.inputs, "data.inputs"), "targets": storable(batch.targets, "data.targets")}
-        for batch in case.batches
+        {name: storable(array, f"data.{name}") for name, array in arrays_in(batch).items()} for batch in case.batches
     ]
     files: dict[str, bytes] = {}
 
     def place(what: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
         if inline or not arrays:
-            return {name: array.tolist() for name, array in arrays.items()}
+            flat = what == "weights"
+            return {name: array.tolist() for name, array in arrays.items()} if flat else in_tables(arrays)
         name = f"{stem}.{what}.safetensors"
         files[name] = as_tensors(arrays)
         return {"file": name}
@@ -102,15 +122,29 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
         "about": case.about,
         "dtype": case.dtype,
         "steps": case.steps,
+        **({"micro_batches": case.micro_batches, "accumulation": case.accumulation} if case.micro_batches > 1 else {}),
         "frozen": list(case.frozen),
         "nodes": [node_table(node, name) for node, name in zip(case.nodes, before, strict=True)],
-        "loss": described(case.loss, LOSSES, "loss"),
+        **losses_tables(case),
+        **({"clip": described(case.clip, CLIPS, "clip")} if case.clip else {}),
         "optimizer": described(case.optimizer, OPTIMIZERS, "optimizer"),
         "data": batches if len(batches) > 1 else batches[0],
         "weights": place("weights", weights),
         "symbols": dict(case.symbols),
     }
     return {**files, f"{stem}{SUFFIX}": as_toml(table)}
+
+
+def losses_tables(case: Case) -> dict[str, Any]:
+    """What the file says of the losses, with what follows from the rest left out."""
+    tables = []
+    for term in case.losses:
+        alone = term.name == "loss"
+        table = described(term.loss, LOSSES, "loss" if alone else f"losses.{term.name}")
+        if term.takes != (case.nodes[-1].name,):
+            table["from"] = list(term.takes)
+        tables.append(table if alone else {"name": term.name, "weight": term.weight, **table})
+    return {"loss": tables[0]} if len(tables) == 1 else {"losses": tables}
 
 
 def node_table(node: Node, before: str) -> dict[str, Any]:

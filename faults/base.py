@@ -16,14 +16,14 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from ..reference import LAYERS, LOSSES, OPTIMIZERS, Case, Layer, Loss, Node, Operation, Optimizer, Trace
+from ..reference import LAYERS, LOSSES, OPTIMIZERS, Case, Layer, Loss, Node, Operation, Optimizer, Term, Trace
 from ..reference.layers import Shape
 from ..reference.step import Keep, Training
 
 Start: TypeAlias = Callable[[Case, Keep], Training]
 """What starts a run of a case, each tensor passing through the hook; ``Training`` itself is one."""
 
-Part: TypeAlias = Literal["forward", "backward", "statistics", "update"]
+Part: TypeAlias = Literal["forward", "backward", "statistics", "clipping", "update"]
 """What of a layer, a loss or an optimizer can be wrong. Statistics are made by the forward operation."""
 
 T = TypeVar("T", Layer, Loss, Optimizer)
@@ -136,16 +136,18 @@ class LossFault(Mistake, Loss):
     """A mistake in a loss: in every one, or in the one that the class has as its second base."""
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape) -> bool:
-        """Whether it makes a difference to a loss that is given a prediction of this shape."""
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        """Whether it makes a difference to a loss that is given predictions of these shapes."""
         return True
 
     @classmethod
     def faults(cls, case: Case) -> Iterator[Fault]:
-        last = case.nodes[-1].name
-        predictions = [case.shapes(batch.inputs.shape)[last] for batch in case.batches]
-        if concerns(cls, case.loss) and any(cls.possible(case.loss, shape) for shape in predictions):
-            yield cls.fault("loss", in_loss(cls.planted), makes_in("loss", cls.wrong))
+        shapes = [case.shapes(batch.inputs.shape) for batch in case.batches]
+        for term in case.losses:
+            if concerns(cls, term.loss) and any(
+                cls.possible(term.loss, *(known[name] for name in term.takes)) for known in shapes
+            ):
+                yield cls.fault(term.name, in_loss(term.name, cls.planted), makes_in(term.name, cls.wrong))
 
     @classmethod
     def planted(cls, loss: Loss) -> Loss:
@@ -216,9 +218,13 @@ def in_layer(site: str, change: Callable[[Layer], Layer]) -> Start:
     return lambda case, keep: Training(replace(case, nodes=tuple(map(changed, case.nodes))), keep)
 
 
-def in_loss(change: Callable[[Loss], Loss]) -> Start:
-    """What starts a run with the loss changed."""
-    return lambda case, keep: Training(replace(case, loss=change(case.loss)), keep)
+def in_loss(site: str, change: Callable[[Loss], Loss]) -> Start:
+    """What starts a run with one loss changed."""
+
+    def changed(term: Term) -> Term:
+        return replace(term, loss=change(term.loss)) if term.name == site else term
+
+    return lambda case, keep: Training(replace(case, loss=tuple(map(changed, case.losses))), keep)
 
 
 def in_optimizer(change: Callable[[Optimizer], Optimizer]) -> Start:
@@ -245,7 +251,7 @@ def concerns(mistake: type[Mistake], right: Layer | Loss | Optimizer) -> bool:
 
 
 class Done(NamedTuple):
-    """The name of an operation, ``0/backward(k.tanh)``, taken apart."""
+    """The name of an operation, ``0/backward(k.tanh)``, taken apart; of a micro-batch, ``0.1/backward(k.tanh)``."""
 
     step: int
     what: str
@@ -254,7 +260,7 @@ class Done(NamedTuple):
 
 def done(operation: Operation) -> Done:
     """The name of an operation, taken apart."""
-    step, what, of = re.fullmatch(r"(\d+)/(\w+)\((.*)\)", operation.name).groups()  # type: ignore[union-attr]
+    step, what, of = re.fullmatch(r"(\d+)(?:\.\d+)?/(\w+)\((.*)\)", operation.name).groups()  # type: ignore[union-attr]
     return Done(int(step), what, of)
 
 

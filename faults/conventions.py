@@ -38,7 +38,10 @@ def alternatives(case: Case) -> Iterator[Fault]:
         yield from changed(
             node.layer, node.name, partial(in_layer, node.name), makes_in(node.name, ("forward", "backward"))
         )
-    yield from changed(case.loss, "loss", in_loss, makes_in("loss", ("forward", "backward")))
+    for term in case.losses:
+        yield from changed(
+            term.loss, term.name, partial(in_loss, term.name), makes_in(term.name, ("forward", "backward"))
+        )
     yield from changed(case.optimizer, "", in_optimizer, lambda operation: operation.phase == "update")
 
 

@@ -23,7 +23,8 @@ class GradientNotAveraged(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        (prediction,) = predictions
         over_rows = loss.reduction == "mean" and not isinstance(loss, MeanSquaredError)
         return loss.reduction.startswith("mean") and prod(prediction[:-1] if over_rows else prediction) > 1
 
@@ -43,7 +44,8 @@ class GradientDividedByTheFirstAxis(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        (prediction,) = predictions
         over_rows = loss.reduction == "mean" and not isinstance(loss, MeanSquaredError)
         return over_rows and prod(prediction[1:-1]) > 1
 
@@ -195,7 +197,8 @@ class TargetsBroadcast(LossFault, MeanSquaredError):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Loss, prediction: Shape) -> bool:
+    def possible(cls, loss: Loss, *predictions: Shape) -> bool:
+        (prediction,) = predictions
         return len(prediction) == 2 and prediction[0] > prediction[1] == 1
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Array]:

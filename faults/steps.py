@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
 
 import numpy as np
 
-from ..reference import Adam, Case, Node, Operation
+from ..reference import Adam, Case, Clip, ClipByGlobalNorm, Node, Operation, Term
+from ..reference.clipping import Gradients
 from ..reference.layers import Array
 from ..reference.step import Keep, Named, arrays_by_name
 from .base import StepFault, done
@@ -24,16 +27,16 @@ class GradientsNotCleared(StepFault):
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
-        yield from [""] if case.steps > 1 else []
+        yield from [""] if case.steps > 1 and case.micro_batches == 1 else []
 
     @classmethod
     def makes(cls, case: Case, site: str, operation: Operation) -> bool:
         totals = {f"{done(operation).step}/gradient/{name}" for name in case.parameters}
         return done(operation).step > 0 and bool(totals & set(operation.outputs))
 
-    def backward(self) -> None:
+    def backward(self, share: float) -> None:
         self.left = {name: self.gradients[name].value for name in self.case.parameters if self.gradients}
-        super().backward()
+        super().backward(share)
 
     def arrive(self, source: str, kind: str, reads: Sequence[Named], parts: Sequence[tuple[str, str, Array]]) -> None:
         # What is used more than once comes in parts, and gets what is left over with their sum.
@@ -164,6 +167,117 @@ def shared(case: Case) -> Iterator[str]:
     for name, uses in case.uses.items():
         if len(uses) > 1 and not (name == "input" and case.integer_inputs):
             yield name
+
+
+class AccumulationNotDivided(StepFault):
+    """The gradients of the micro-batches are added up, and nobody divides by their number.
+
+    With one micro-batch a step the loop is right. With K of them each gradient is K times as large, in the same
+    direction, and the learning rate seems to have been set too high; Adam's weights hardly show it.
+    """
+
+    number = 1
+    wrong = ("backward",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if case.micro_batches > 1 and case.accumulation != "sum" else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        _, what, of = done(operation)
+        return what == "backward" and of in {term.name for term in case.losses}
+
+    def backward(self, share: float) -> None:
+        super().backward(1.0)
+
+
+class MeanOfMeans(AccumulationNotDivided):
+    """Micro-batches of different sizes count alike: the mean of their means is not the mean over all rows.
+
+    Each loss is a mean over its own rows, and the step averages the losses. Where sequences or last batches are shorter
+    their rows count for more than the others; outputs and losses are right, and every gradient is a mixture that no
+    factor explains.
+    """
+
+    number = 2
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        uneven = any(len({len(batch.inputs) for batch in case.batches_of(step)}) > 1 for step in range(case.steps))
+        yield from [""] if case.accumulation == "rows" and uneven else []
+
+    def backward(self, share: float) -> None:
+        StepFault.backward(self, 1 / self.case.micro_batches)
+
+
+class LossWeightForgotten(StepFault):
+    """A loss goes into the sum with its weight, and its gradient goes back without.
+
+    The total is logged and looks right; the gradient starts at each loss by hand, from 1. The heads' own parameters are
+    off by the weight, what they share by a mixture.
+    """
+
+    wrong = ("backward",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from (term.name for term in case.losses if term.weight != 1)
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        _, what, of = done(operation)
+        return (what, of) == ("backward", site)
+
+    def backward_of_loss(self, term: Term, weight: float) -> None:
+        super().backward_of_loss(term, weight / term.weight if term.name == self.site else weight)
+
+
+class ClippedEachAlone(StepFault):
+    """Every gradient is clipped by its own norm, where the norm of all of them together is meant.
+
+    The loop over the parameters has both in it, the norm and the scaling. Large tensors are made smaller, small ones
+    stay, and the direction of the step turns.
+    """
+
+    wrong = ("clipping",)
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if isinstance(case.clip, ClipByGlobalNorm) and len(case.trained) > 1 else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        return operation.phase == "clipped"
+
+    def clip(self, clip: Clip) -> None:
+        super().clip(EachAlone(**vars(clip)))
+
+
+class EachAlone(ClipByGlobalNorm):
+    """Clipping by the norm of each gradient."""
+
+    def clipped(self, gradients: Gradients) -> dict[str, Array]:
+        return {name: super(EachAlone, self).clipped({name: dw})[name] for name, dw in gradients.items()}
+
+
+class ScaledBelowTheLimit(ClippedEachAlone):
+    """The gradients are scaled to the limit whether or not their norm is above it.
+
+    ``limit / norm`` is written without its ``min(1, ...)``. Large gradients are clipped as they should be; small ones,
+    near a minimum, are blown up, and the weights never come to rest.
+    """
+
+    def clip(self, clip: Clip) -> None:
+        StepFault.clip(self, AlwaysScaled(**vars(clip)))
+
+
+class AlwaysScaled(ClipByGlobalNorm):
+    """Scaling to the limit, always."""
+
+    def clipped(self, gradients: Gradients) -> dict[str, Array]:
+        norm = np.sqrt(reduce(add, [np.square(dw).sum() for dw in gradients.values()]))
+        return {name: dw * (self.limit / (norm + self.epsilon)) for name, dw in gradients.items()}
 
 
 class UpdateOneStepLate(StepFault):

@@ -7,6 +7,7 @@ Read in this order, the modules are a course: ``layers``, ``losses``, ``network`
 from __future__ import annotations
 
 from .case import DTYPES, Batch, Case
+from .clipping import CLIPS, Clip, ClipByGlobalNorm, ClipByValue
 from .errors import CaseError
 from .layers import (
     LAYERS,
@@ -14,6 +15,7 @@ from .layers import (
     BatchNorm,
     Conv2d,
     Dense,
+    Dropout,
     Embedding,
     Gelu,
     Layer,
@@ -25,12 +27,13 @@ from .layers import (
     Tanh,
 )
 from .losses import LOSSES, CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from .network import Node
+from .network import Node, Term
 from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from .step import run, train
 from .trace import Operation, Trace
 
 __all__ = [
+    "CLIPS",
     "DTYPES",
     "LAYERS",
     "LOSSES",
@@ -42,9 +45,13 @@ __all__ = [
     "BatchNorm",
     "Case",
     "CaseError",
+    "Clip",
+    "ClipByGlobalNorm",
+    "ClipByValue",
     "Conv2d",
     "CrossEntropy",
     "Dense",
+    "Dropout",
     "Embedding",
     "Gelu",
     "Layer",
@@ -60,6 +67,7 @@ __all__ = [
     "Softmax",
     "SoftmaxCrossEntropy",
     "Tanh",
+    "Term",
     "Trace",
     "run",
     "train",

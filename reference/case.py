@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from .clipping import Clip
 from .errors import CaseError, listed
 from .layers import Array, Shape
 from .losses import Loss
-from .network import RESERVED, Node, check_name, output_shapes, parameter_shapes, resolve, statistic_values
+from .network import (
+    RESERVED,
+    Node,
+    Term,
+    check_name,
+    output_shapes,
+    parameter_shapes,
+    resolve,
+    statistic_values,
+    terms,
+)
 from .optimizers import Optimizer
 
 DTYPES = ("float16", "float32", "float64", "longdouble")
@@ -21,10 +32,19 @@ DTYPES = ("float16", "float32", "float64", "longdouble")
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The data of one step: inputs (N, ...) and targets, as the loss wants them."""
+    """The data of one forward: inputs (N, ...), targets as the loss wants them, and what layers are given beside.
+
+    Where there are several losses, ``targets`` holds an array for each by its name. ``given`` holds what comes with
+    the data for a layer, such as the mask of a dropout, by ``NODE.NAME``.
+    """
 
     inputs: Array
-    targets: Array
+    targets: Array | Mapping[str, Array]
+    given: Mapping[str, Array] = field(default_factory=dict)
+
+    def target(self, loss: str) -> Array:
+        """The target of a loss, by its name."""
+        return self.targets[loss] if isinstance(self.targets, Mapping) else self.targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +52,11 @@ class Case:
     """A network, a loss, an optimizer, initial weights, the data of each step and the dtype of all arithmetic.
 
     ``weights`` holds every parameter and, where they are not to start from their usual values, statistics of layers.
-    Nodes are listed in an order in which they can be computed; the loss takes the last one. One batch serves every
-    step; otherwise there is one batch a step. Weights, inputs and targets are cast once to ``dtype``, and what
-    they are then is everyone's exact input. Parameters in ``frozen`` have a gradient, and are not updated.
+    Nodes are listed in an order in which they can be computed; the loss takes the last one. Several losses are listed
+    as terms, whose weighted sum is the loss. One batch serves every step; otherwise there is one batch a step; or, with
+    ``micro_batches`` of more than 1, so many batches a step, whose gradients are accumulated. Weights, inputs and
+    targets are cast once to ``dtype``, and what they are then is everyone's exact input. Parameters in ``frozen`` have
+    a gradient, and are not updated.
     ``symbols`` are names of nodes and parameters as a text writes them.
 
     Raises:
@@ -51,7 +73,7 @@ class Case:
 
     name: str
     nodes: tuple[Node, ...]
-    loss: Loss
+    loss: Loss | Sequence[Term]
     optimizer: Optimizer
     weights: Mapping[str, Array]
     batches: tuple[Batch, ...]
@@ -59,6 +81,12 @@ class Case:
     """Number of training steps; by default one for each batch."""
     dtype: str = "float64"
     about: str = ""
+    clip: Clip | None = None
+    """What is done to the gradients before the update."""
+    micro_batches: int = 1
+    """Batches that a step takes, one after the other, before it updates the weights."""
+    accumulation: Literal["mean", "rows", "sum"] = "mean"
+    """How their losses are weighted: 1 over their number, their share of the step's rows, or 1."""
     frozen: tuple[str, ...] = ()
     symbols: Mapping[str, str] = field(default_factory=dict)
 
@@ -66,9 +94,12 @@ class Case:
         check_name(self.name, "name")
         if self.dtype not in DTYPES:
             raise CaseError(f"one of {listed(DTYPES)}", repr(self.dtype), key="dtype")
-        resolved = resolve(tuple(self.nodes))
+        resolved = resolve(tuple(self.nodes), self.loss)
         self._set(nodes=resolved, frozen=tuple(self.frozen), batches=tuple(self.batches))
-        self._set(steps=self.steps or len(self.batches))
+        self._set(loss=plain(terms(self.loss, resolved), resolved))
+        if self.micro_batches < 1:
+            raise CaseError("at least 1", str(self.micro_batches), key="micro_batches")
+        self._set(steps=self.steps or len(self.batches) // self.micro_batches)
         self._check_steps()
         self._set(
             batches=tuple(self._cast(batch, self._batch_key(step)) for step, batch in enumerate(self.batches)),
@@ -84,9 +115,30 @@ class Case:
         for name in self.symbols:
             require_known(name, {*self.parameters, *RESERVED, *(node.name for node in self.nodes)}, "symbols", "a name")
 
+    @property
+    def losses(self) -> tuple[Term, ...]:
+        """Every loss with its name, the names of the nodes that it takes, and its weight."""
+        return terms(self.loss, self.nodes)
+
     def batch(self, step: int) -> Batch:
-        """The data of one step, counted from 0."""
-        return self.batches[step] if len(self.batches) > 1 else self.batches[0]
+        """The data of one step, counted from 0; of several micro-batches the first."""
+        return self.batches_of(step)[0]
+
+    def batches_of(self, step: int) -> tuple[Batch, ...]:
+        """The batches of one step: one, unless there are micro-batches."""
+        first = 0 if len(self.batches) == self.micro_batches else step * self.micro_batches
+        return self.batches[first : first + self.micro_batches]
+
+    def shares(self, step: int) -> tuple[float, ...]:
+        """By how much the loss of each of these batches counts in the gradients of the step."""
+        rows = [len(batch.inputs) for batch in self.batches_of(step)]
+        total = {"mean": self.micro_batches, "rows": sum(rows), "sum": 1}[self.accumulation]
+        return tuple((number if self.accumulation == "rows" else 1) / total for number in rows)
+
+    def places(self, step: int) -> tuple[str, ...]:
+        """How the names of what is computed of each of these batches begin: ``0``, or ``0.0``, ``0.1``, ..."""
+        several = self.micro_batches > 1
+        return tuple(f"{step}.{number}" for number in range(self.micro_batches)) if several else (f"{step}",)
 
     @property
     def learning_rates(self) -> tuple[float, ...]:
@@ -117,7 +169,9 @@ class Case:
                 uses.setdefault(name, []).append(label)
             for name in node.parameters.values():
                 uses.setdefault(name, []).append(node.name)
-        uses.setdefault(self.nodes[-1].name, []).append("loss")
+        for term in self.losses:
+            for name in term.takes:
+                uses.setdefault(name, []).append(term.name)
         return uses
 
     def gradient(self, name: str, label: str = "") -> str:
@@ -145,7 +199,8 @@ class Case:
         """
         if steps < 1:
             raise CaseError("at least 1", str(steps), key="steps")
-        batches = self.batches if len(self.batches) == 1 else self.batches[:steps]
+        alike = len(self.batches) == self.micro_batches
+        batches = self.batches if alike else self.batches[: steps * self.micro_batches]
         rate = self.optimizer.learning_rate
         rate = rate[:steps] if isinstance(rate, tuple) and len(rate) > 1 else rate
         return replace(self, steps=steps, batches=batches, optimizer=replace(self.optimizer, learning_rate=rate))
@@ -160,8 +215,10 @@ class Case:
     def _check_steps(self) -> None:
         if self.steps < 1:
             raise CaseError("at least 1 step and a batch", f"{self.steps}", key="steps")
-        if len(self.batches) not in (1, self.steps):
-            raise CaseError(f"1 batch, or one for each of {self.steps} steps", str(len(self.batches)), key="data")
+        if len(self.batches) not in (self.micro_batches, self.steps * self.micro_batches):
+            few = f"{self.micro_batches} batch{'es' if self.micro_batches > 1 else ''}"
+            each = "one" if self.micro_batches == 1 else "as many"
+            raise CaseError(f"{few}, or {each} for each of {self.steps} steps", str(len(self.batches)), key="data")
         if len(self.learning_rates) != self.steps:
             raise CaseError(
                 f"one number, or a list of {self.steps}, one for each step",
@@ -171,8 +228,21 @@ class Case:
 
     def _cast(self, batch: Batch, key: str) -> Batch:
         inputs = "int64" if self.integer_inputs else self.dtype
-        targets = "int64" if self.loss.integer_targets else self.dtype
-        return Batch(exact(inputs, batch.inputs, f"{key}.inputs"), exact(targets, batch.targets, f"{key}.targets"))
+        dtypes = {term.name: "int64" if term.loss.integer_targets else self.dtype for term in self.losses}
+        targets: Array | dict[str, Array]
+        if isinstance(batch.targets, Mapping):
+            for name in (*batch.targets, *dtypes):
+                require_known(name, dtypes, f"{key}.targets", "a loss")
+                if name not in batch.targets:
+                    raise CaseError("the targets of this loss", "nothing", key=f"{key}.targets.{name}")
+            targets = {name: exact(d, batch.targets[name], f"{key}.targets.{name}") for name, d in dtypes.items()}
+            targets = targets if len(targets) > 1 else targets["loss"]
+        elif len(dtypes) > 1:
+            raise CaseError(f"the targets of each loss: {listed(dtypes)}", "one array", key=f"{key}.targets")
+        else:
+            targets = exact(dtypes["loss"], batch.targets, f"{key}.targets")
+        given = {name: exact(self.dtype, array, f"{key}.given.{name}") for name, array in batch.given.items()}
+        return Batch(exact(inputs, batch.inputs, f"{key}.inputs"), targets, given)
 
     def _check_weights(self) -> None:
         statistics = statistic_values(self.nodes)
@@ -195,6 +265,7 @@ class Case:
     def _check_names(self) -> None:
         """What an optimizer remembers of ``w`` is called ``w.SLOT``: no other name may continue a parameter's."""
         held = [*self.parameters, *statistic_values(self.nodes)]
+        held += [name for node in self.nodes for name in node.given.values()]
         for name in self.parameters:
             for other in held:
                 if other.startswith(f"{name}."):
@@ -219,10 +290,35 @@ class Case:
                     node.layer.check_input(batch.inputs)
                 except CaseError as error:
                     raise error.within(f"{key}.inputs") from None
-        try:
-            self.loss.check_target(batch.targets, shapes[self.nodes[-1].name])
-        except CaseError as error:
-            raise error.within("loss" if error.key else f"{key}.targets") from None
+        for term in self.losses:
+            alone = term.name == "loss"
+            try:
+                term.loss.check_target(batch.target(term.name), *(shapes[name] for name in term.takes))
+            except CaseError as error:
+                place = ("loss" if alone else f"losses.{term.name}") if error.key else f"{key}.targets"
+                raise error.within(place if error.key or alone else f"{place}.{term.name}") from None
+        self._check_given(batch, shapes, key)
+
+    def _check_given(self, batch: Batch, shapes: Mapping[str, Shape], key: str) -> None:
+        known = {full: (node, local) for node in self.nodes for local, full in node.given.items()}
+        for name in batch.given:
+            require_known(name, known, f"{key}.given", "what a layer is given")
+        for name, (node, local) in known.items():
+            shape = node.layer.given_shape(local, *(shapes[taken] for taken in node.takes))
+            if name not in batch.given:
+                raise CaseError(f"an array of shape {shape}", "nothing", key=f"{key}.given.{name}")
+            if batch.given[name].shape != shape:
+                raise CaseError(f"shape {shape}", f"shape {batch.given[name].shape}", key=f"{key}.given.{name}")
+            try:
+                node.layer.check_given(local, batch.given[name])
+            except CaseError as error:
+                raise error.within(f"{key}.given.{name}") from None
+
+
+def plain(losses: tuple[Term, ...], nodes: Sequence[Node]) -> Loss | tuple[Term, ...]:
+    """The losses as short as they can be said: one that takes the last node is that loss."""
+    (*others, last) = losses
+    return last.loss if not others and last.takes == (nodes[-1].name,) else losses
 
 
 def require_known(name: str, known: Collection[str], key: str, what: str) -> None:

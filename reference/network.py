@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .errors import CaseError, listed
 from .layers import Layer, Shape
+from .losses import Loss
 
 RESERVED = frozenset({"input", "target", "loss"})
 NAME = re.compile(r"\w[\w.-]*")
@@ -27,6 +29,11 @@ class Node:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def given(self) -> dict[str, str]:
+        """The full names of what the layer is given with each batch."""
+        return {local: f"{self.name}.{local}" for local in self.layer.given}
+
+    @property
     def statistics(self) -> dict[str, str]:
         """The full names of the layer's statistics."""
         return {local: f"{self.name}.{local}" for local in self.layer.statistics()}
@@ -38,8 +45,22 @@ class Node:
         return tuple(f"{self.name}#{place}" if repeated else self.name for place in range(1, len(self.takes) + 1))
 
 
-def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The nodes with every default filled in, checked as a graph.
+@dataclass(frozen=True)
+class Term:
+    """A loss with a name, the names of the nodes that it takes, and the weight with which it enters the sum.
+
+    It takes by default the last node. A loss that is alone is called ``loss``; several have names of their own, and
+    ``loss`` is their weighted sum.
+    """
+
+    name: str
+    loss: Loss
+    takes: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+def resolve(nodes: tuple[Node, ...], loss: Loss | Sequence[Term] = ()) -> tuple[Node, ...]:
+    """The nodes with every default filled in, checked as a graph that ends in a loss, by default at the last node.
 
     Raises:
         CaseError: a name used twice, a node that takes what does not stand before it or that nothing takes.
@@ -77,10 +98,11 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
         resolved.append(replace(node, takes=takes, parameters=parameters))
         before.append(node.name)
     taken = {name for node in resolved for name in node.takes}
+    ends = {name for term in terms(loss, resolved) for name in term.takes} or {resolved[-1].name}
     for node in resolved:
-        if node is not resolved[-1] and node.name not in taken:
-            raise CaseError("an output that a later node takes", "none that does", key=f"nodes.{node.name}")
-        for name in (*node.parameters.values(), *node.statistics.values()):
+        if node.name not in taken | ends:
+            raise CaseError("an output that a later node or a loss takes", "none that does", key=f"nodes.{node.name}")
+        for name in (*node.parameters.values(), *node.statistics.values(), *node.given.values()):
             if name in before or name in RESERVED:
                 raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
     if "input" not in taken:
@@ -93,6 +115,41 @@ def resolve(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
                 listed(node.takes),
                 key=f"nodes.{node.name}.from",
             )
+    return tuple(resolved)
+
+
+def terms(loss: Loss | Sequence[Term], nodes: Sequence[Node]) -> tuple[Term, ...]:
+    """The losses with every default filled in.
+
+    Raises:
+        CaseError: a name used twice, a loss that takes what is no node's output or not as many as it wants.
+    """
+    named = [Term("loss", loss)] if isinstance(loss, Loss) else list(loss)
+    known, alone = [node.name for node in nodes], len(named) == 1
+    before: list[str] = []
+    resolved = []
+    for term in named:
+        key = "loss" if alone else f"losses.{term.name}"
+        if alone and term.name != "loss":
+            raise CaseError("'loss', for it is alone", repr(term.name), key="loss.name")
+        if not alone:
+            check_name(term.name, f"{key}.name")
+            if term.name in RESERVED or term.name in known or term.name in before:
+                raise CaseError("a name of its own", repr(term.name), key=f"{key}.name")
+        takes = tuple(term.takes) or (known[-1],)
+        for name in takes:
+            if name not in known:
+                raise CaseError(f"the name of a node: {listed(known)}", repr(name), key=f"{key}.from")
+        if len(set(takes)) != term.loss.arity:
+            raise CaseError(
+                f"{term.loss.arity} different nodes for {term.loss.kind!r}", listed(takes), key=f"{key}.from"
+            )
+        if not 0 < abs(term.weight) < math.inf or (alone and term.weight != 1):
+            raise CaseError(
+                "1, for it is alone" if alone else "a number other than 0", repr(term.weight), key=f"{key}.weight"
+            )
+        before.append(term.name)
+        resolved.append(replace(term, takes=takes))
     return tuple(resolved)
 
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .case import Case
+from .case import Batch, Case
+from .clipping import Clip
 from .layers import Array
-from .network import Node
+from .network import Node, Term
 from .trace import Operation, Trace
 
 Keep: TypeAlias = Callable[[str, Array], Array]
@@ -51,13 +52,15 @@ class Named(NamedTuple):
 class Training:
     """One run of a case. Its methods are the parts of a training step, in the order in which they are done.
 
-    ``weights`` are the parameters of the step at hand, and ``state`` what the optimizer remembers of each.
+    ``weights`` are the parameters of the step at hand, and ``state`` what the optimizer remembers of each. ``place`` is
+    how the names of tensors begin: the number of the step and, where there are several, of the micro-batch.
     """
 
     def __init__(self, case: Case, keep: Keep) -> None:
         self.case = case
         self.keep = keep
         self.step = 0
+        self.place = "0"
         self.operations: list[Operation] = []
         self.weights = {name: self.given("initial", name, weight) for name, weight in case.weights.items()}
         self.state: dict[str, dict[str, Named]] = {
@@ -68,6 +71,7 @@ class Training:
             for name in case.trained
         }
         self.values: dict[str, Named] = {}
+        self.data: dict[str, Named] = {}
         self.saved: dict[str, Any] = {}
         self.gradients: dict[str, Named] = {}
         self.parts: dict[str, list[Named]] = {}
@@ -81,20 +85,43 @@ class Training:
 
     def training_step(self) -> None:
         """One step: all gradients first, from the weights of before, then every weight."""
-        self.forward()
-        self.backward()
+        case, step = self.case, self.step
+        gradients = []
+        for self.place, batch, share in zip(case.places(step), case.batches_of(step), case.shares(step), strict=True):
+            self.forward(batch)
+            self.backward(share)
+            gradients.append({name: self.gradients[name] for name in case.parameters})
+        self.place = str(step)
+        if len(gradients) > 1:
+            self.accumulate(gradients)
+        if case.clip:
+            self.clip(case.clip)
         self.update()
 
-    def forward(self) -> None:
+    def forward(self, batch: Batch) -> None:
         """The output of every node and the loss; beside them what each backward will need."""
-        batch = self.case.batch(self.step)
         self.values = {"input": self.given("data", "input", batch.inputs)}
+        self.data = {name: self.given("data", name, mask) for name, mask in batch.given.items()}
         for node in self.case.nodes:
             self.forward_of(node)
-        prediction = self.values[self.case.nodes[-1].name]
-        target = self.values["target"] = self.given("data", "target", batch.targets)
-        loss, self.saved["loss"] = self.case.loss.forward(prediction.value, target.value)
-        self.operation("forward", "loss", self.case.loss.kind, [prediction, target], {"forward/loss": loss})
+        for term in self.case.losses:
+            self.loss_of(term, batch)
+        if len(self.case.losses) > 1:
+            losses = [self.values[term.name] for term in self.case.losses]
+            self.operation("forward", "loss", "weighted_sum", losses, {"forward/loss": self.weighted(arrays(losses))})
+
+    def loss_of(self, term: Term, batch: Batch) -> None:
+        """One loss, of what it takes and its target."""
+        predictions, target = self.predictions_of(term), self.given("data", target_name(term), batch.target(term.name))
+        self.values[target_name(term)] = target
+        loss, self.saved[term.name] = term.loss.forward(*arrays(predictions), target.value)
+        makes = {f"forward/{term.name}": loss}
+        (self.values[term.name],) = self.operation("forward", term.name, term.loss.kind, [*predictions, target], makes)
+
+    def weighted(self, losses: Sequence[Array]) -> Array:
+        """The loss, where there are several: each times its weight, added up."""
+        weights = [term.weight for term in self.case.losses]
+        return reduce(add, [weight * loss.sum() for weight, loss in zip(weights, losses, strict=True)])
 
     def forward_of(self, node: Node) -> None:
         """The output of one node, and the statistics that its layer keeps of what it has seen."""
@@ -111,15 +138,26 @@ class Training:
         for local, value in zip(statistics, new, strict=True):
             self.weights[node.statistics[local]] = value
 
-    def backward(self) -> None:
-        """The gradient of the loss at every node's output, at the input and at every parameter, from last to first."""
+    def backward(self, share: float) -> None:
+        """The gradient of the loss at every node's output, at the input and at every parameter, from last to first.
+
+        ``share`` is by how much the loss counts: 1, unless it is that of one micro-batch of several.
+        """
         self.gradients, self.parts = {}, {}
-        last = self.case.nodes[-1].name
-        dprediction = self.case.loss.backward(self.saved["loss"])
-        reads = [self.values[last], self.values["target"]]
-        self.arrive("loss", self.case.loss.kind, reads, [(last, "loss", dprediction)])
+        for term in reversed(self.case.losses):
+            self.backward_of_loss(term, term.weight * share)
         for node in reversed(self.case.nodes):
             self.backward_of(node)
+
+    def backward_of_loss(self, term: Term, weight: float) -> None:
+        """What one loss sends back to each value that it takes."""
+        made = term.loss.backward(self.saved[term.name])
+        dpredictions: tuple[Array, ...] = made if isinstance(made, tuple) else (made,)
+        if weight != 1:
+            dpredictions = tuple(dprediction * weight for dprediction in dpredictions)
+        reads = [*self.predictions_of(term), self.values[target_name(term)]]
+        parts = [(name, term.name, part) for name, part in zip(term.takes, dpredictions, strict=True)]
+        self.arrive(term.name, term.loss.kind, reads, parts)
 
     def backward_of(self, node: Node) -> None:
         """What one node sends back: to each value that it took, and to each of its parameters."""
@@ -156,6 +194,20 @@ class Training:
         """The gradient of what is used more than once: the sum over its uses."""
         return reduce(add, parts)
 
+    def accumulate(self, gradients: Sequence[Mapping[str, Named]]) -> None:
+        """The gradient of every parameter: the sum of those of the micro-batches."""
+        for name in self.case.parameters:
+            parts = [one[name] for one in gradients]
+            total = {self.case.gradient(name): reduce(add, arrays(parts))}
+            (self.gradients[name],) = self.operation("backward", name, "sum", parts, total)
+
+    def clip(self, clip: Clip) -> None:
+        """The gradients of all weights that are trained, clipped; the update takes them."""
+        reads = {name: self.gradients[name] for name in self.case.trained}
+        makes = {f"clipped/{name}": dw for name, dw in clip.clipped(arrays_by_name(reads)).items()}
+        kept = self.operation("clipped", "gradients", clip.kind, list(reads.values()), makes)
+        self.gradients |= dict(zip(reads, kept, strict=True))
+
     def update(self) -> None:
         """Every weight that is trained and what the optimizer remembers of it, after the step."""
         for name in self.case.trained:
@@ -175,8 +227,13 @@ class Training:
         return [self.values[name] for name in node.takes]
 
     def params_of(self, node: Node) -> dict[str, Named]:
-        """A node's parameters and statistics, under the names that its layer gives them."""
-        return {local: self.weights[name] for local, name in {**node.parameters, **node.statistics}.items()}
+        """A node's parameters, its statistics and what it is given, under the names that its layer gives them."""
+        held = {local: self.weights[name] for local, name in {**node.parameters, **node.statistics}.items()}
+        return held | {local: self.data[name] for local, name in node.given.items()}
+
+    def predictions_of(self, term: Term) -> list[Named]:
+        """What a loss takes, but for the target."""
+        return [self.values[name] for name in term.takes]
 
     def given(self, phase: str, name: str, value: Array) -> Named:
         """A tensor that the run starts from."""
@@ -190,7 +247,7 @@ class Training:
         done = "sum" if kind == "sum" else phase
         self.operations.append(
             Operation(
-                name=f"{self.step}/{done}({name})",
+                name=f"{self.place}/{done}({name})",
                 phase=phase,
                 kind=kind,
                 inputs=tuple(tensor.name for tensor in reads),
@@ -201,8 +258,13 @@ class Training:
 
     def named(self, path: str, value: Array) -> Named:
         """A tensor under its full name, as the hook hands it back."""
-        name = f"{self.step}/{path}"
+        name = f"{self.place}/{path}"
         return Named(name, self.keep(name, value))
+
+
+def target_name(term: Term) -> str:
+    """What the target of a loss is called."""
+    return "target" if term.name == "loss" else f"{term.name}.target"
 
 
 def arrays(tensors: Sequence[Named]) -> list[Array]:

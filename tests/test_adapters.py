@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from crosscheck import adapters
 from crosscheck.adapters import ADAPTERS, Adapter, Altered, NotInstalled, Unsupported, contract, load_adapter
-from crosscheck.reference import Loss, Optimizer
+from crosscheck.reference import CLIPS, Loss, Optimizer
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -419,8 +419,8 @@ def test_perturbations_that_are_not_zero_are_noticed(able: Find, name: str, monk
     adapter = able(name)
     real = contract.forward
 
-    def disturbed(case: cc.Case, x: Any, parameters: Any, zeros: Mapping[str, Any], apply: Any) -> Any:
-        return real(case, x, parameters, {path: zero + 0.5 for path, zero in zeros.items()}, apply)
+    def disturbed(case: cc.Case, x: Any, parameters: Any, zeros: Mapping[str, Any], apply: Any, criterion: Any) -> Any:
+        return real(case, x, parameters, {path: zero + 0.5 for path, zero in zeros.items()}, apply, criterion)
 
     monkeypatch.setattr(contract, "forward", disturbed)
     with pytest.raises(Altered, match=f"{name}: the perturbations change the gradient of"):
@@ -549,7 +549,7 @@ def test_compiling_without_a_compiler_is_unsupported(
 @every_adapter
 def test_every_kind_is_there_native_or_composed(adapter_of: Find, name: str) -> None:
     kinds = adapter_of(name).kinds
-    assert kinds.keys() == {*cc.LAYERS, *cc.LOSSES, *cc.OPTIMIZERS}
+    assert kinds.keys() == {*cc.LAYERS, *cc.LOSSES, *CLIPS, *cc.OPTIMIZERS}
     assert set(kinds.values()) <= {"native", "composed"}
     assert kinds["cross_entropy"] == "composed"
     assert kinds["dense"] == ("native" if name.startswith("torch") else "composed")

@@ -106,8 +106,8 @@ SEEDED = NET + DRAWN + "[weights]\nseed = 2\n"
 
 KINDS = f"a kind of layer: {', '.join(map(repr, sorted(LAYERS)))}"
 TOP_KEYS = (
-    "one of the keys 'about', 'data', 'dtype', 'frozen', 'loss', 'name', 'nodes', 'optimizer', 'steps', 'symbols', "
-    "'weights'"
+    "one of the keys 'about', 'accumulation', 'clip', 'data', 'dtype', 'frozen', 'loss', 'losses', 'micro_batches', "
+    "'name', 'nodes', 'optimizer', 'steps', 'symbols', 'weights'"
 )
 NODE_KEYS = "one of the keys 'from', 'inputs', 'kind', 'name', 'outputs', 'parameters'"
 SGD_KEYS = "one of the keys 'dampening', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
@@ -224,7 +224,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "unknown key of the loss": (
         swap(WHOLE, ('_error"', '_error"\nreduce = 1')),
         "loss.reduce",
-        "one of the keys 'kind', 'reduction'",
+        "one of the keys 'from', 'kind', 'reduction'",
         "'reduce' (did you mean 'reduction'?)",
     ),
     "unknown key of the data": (
@@ -533,7 +533,7 @@ def test_data_file_with_other_tensors(tmp_path: Path) -> None:
     path = write(tmp_path, swap(SEEDED, ("seed = 1\nbatch = 4", 'file = "d.safetensors"')))
     error = error_of(lambda: load_case(path))
     assert (error.key, error.received) == ("data.file", "'inputs', 'x'")
-    assert error.expected == "the tensors 'inputs' and 'targets'"
+    assert error.expected == "the tensors 'inputs' and 'targets' (or 'targets.LOSS'), and 'given.NODE.NAME'"
 
 
 TYPED = ("", "[", "]", '"', "\n", "=", "nan", "-1", "{}", "1e999", "\x00", "é")

@@ -574,7 +574,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an output that nothing takes": (
         {"nodes": (J, TANH, cc.Node("o", cc.Dense(O, C), takes=("j",)))},
-        "nodes.j.tanh: expected an output that a later node takes; received none that does",
+        "nodes.j.tanh: expected an output that a later node or a loss takes; received none that does",
     ),
     "no steps": ({"steps": -1}, "steps: expected at least 1 step and a batch; received -1"),
     "no batch": ({"batches": ()}, "steps: expected at least 1 step and a batch; received 0"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,23 +12,31 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ...reference import Case, Node, Trace
+from ...reference import Case, Node, Term, Trace
 from ...reference.layers import Array
+from ...reference.step import target_name
 from .. import contract
-from .parts import LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
+from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
 
 
-class Made(NamedTuple):
-    """What one training step makes."""
+class OfBatch(NamedTuple):
+    """What the forward and the backward of one batch make."""
 
     values: Tensors
     statistics: Tensors
-    loss: Tensor
     gradients: Tensors
     perturbations: Tensors
+
+
+class Made(NamedTuple):
+    """What one training step makes."""
+
+    batches: list[OfBatch]
+    gradients: Tensors
+    clipped: Tensors
     weights: Tensors
     state: Any
 
@@ -38,23 +46,28 @@ class Program:
 
     def __init__(self, case: Case) -> None:
         self.case = case
+        self.clip = CLIPS[case.clip.kind].build(case.clip) if case.clip else None
         self.optimizer = OPTIMIZERS[case.optimizer.kind].build(case.optimizer, schedule(case))
 
     def loss(
-        self, weights: Tensors, zeros: Tensors, statistics: Tensors, x: Tensor, target: Tensor
+        self, weights: Tensors, zeros: Tensors, statistics: Tensors, data: Tensors, share: float
     ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
-        """The loss; beside it the output of every node and the new statistics, with the perturbations added."""
+        """What is differentiated; beside it the outputs of all nodes and losses, perturbed, and the new statistics."""
         updated: Tensors = {}
 
         def apply(node: Node, inputs: list[Tensor], params: Tensors) -> Tensor:
             part = LAYERS[node.layer.kind]
             params = {**params, **{local: statistics[name] for local, name in node.statistics.items()}}
+            params |= {local: data[name] for local, name in node.given.items()}
             made = part.statistics(node.layer, *inputs, params)
             updated.update({node.statistics[local]: statistic for local, statistic in made.items()})
             return part.apply(node.layer, *inputs, params)
 
-        values, prediction = contract.forward(self.case, x, weights, zeros, apply)
-        return LOSSES[self.case.loss.kind].apply(self.case.loss, prediction, target), (values, updated)
+        def criterion(term: Term, predictions: list[Tensor]) -> Tensor:
+            return LOSSES[term.loss.kind].apply(term.loss, *predictions, data[target_name(term)])
+
+        values, loss = contract.forward(self.case, data["input"], weights, zeros, apply, criterion)
+        return contract.objective(loss, share), (values, updated)
 
     def trained(self, tensors: Tensors) -> Tensors:
         return {name: tensors[name] for name in self.case.trained}
@@ -63,20 +76,37 @@ class Program:
         return self.optimizer.init(self.trained(weights))
 
     def step(
-        self, weights: Tensors, statistics: Tensors, state: Any, zeros: Tensors, x: Tensor, target: Tensor
+        self,
+        weights: Tensors,
+        statistics: Tensors,
+        state: Any,
+        zeros: Sequence[Tensors],
+        data: Sequence[Tensors],
+        shares: Sequence[float],
     ) -> Made:
-        """One training step, as optax's users write it."""
-        differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
-        (loss, aside), (gradients, perturbations) = differentiate(weights, zeros, statistics, x, target)
-        values, statistics = aside
+        """One training step, as optax's users write it: the batches one after the other, then the update."""
+        differentiate = jax.grad(self.loss, argnums=(0, 1), has_aux=True)
+        batches = []
+        for zeros_of, data_of, share in zip(zeros, data, shares, strict=True):
+            (of_weights, of_zeros), aside = differentiate(weights, zeros_of, statistics, data_of, share)
+            values, statistics = aside
+            batches.append(OfBatch(values, statistics, of_weights, of_zeros))
+        gradients = jax.tree.map(lambda *parts: reduce(jnp.add, parts), *(made.gradients for made in batches))
+        used = clipped = self.trained(gradients)
+        if self.clip:
+            clipped, _ = self.clip.update(used, self.clip.init(used))
         before = self.trained(weights)
-        updates, state = self.optimizer.update(self.trained(gradients), state, before)
+        updates, state = self.optimizer.update(clipped, state, before)
         weights = {**weights, **optax.apply_updates(before, updates)}
-        return Made(values, statistics, loss, gradients, perturbations, weights, state)
+        return Made(batches, gradients, clipped, weights, state)
 
-    def unperturbed(self, weights: Tensors, statistics: Tensors, x: Tensor, target: Tensor) -> Tensors:
+    def unperturbed(self, weights: Tensors, statistics: Tensors, data: Tensors, share: float) -> Tensors:
         """The gradients of the weights in a run without perturbations."""
-        gradients: Tensors = jax.grad(lambda weights: self.loss(weights, {}, statistics, x, target)[0])(weights)
+
+        def loss(weights: Tensors) -> Tensor:
+            return self.loss(weights, {}, statistics, data, share)[0]
+
+        gradients: Tensors = jax.grad(loss)(weights)
         return gradients
 
 
@@ -91,7 +121,7 @@ class Jax(contract.Adapter):
 
     name: ClassVar[str] = "jax"
     dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float32", "float64"})
-    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **OPTIMIZERS}
+    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
         platforms = {device.platform for device in jax.devices()}
@@ -113,7 +143,7 @@ class Jax(contract.Adapter):
     def train(self, case: Case) -> Trace:
         """The training loop, every tensor of it kept."""
         program = Program(case)
-        step_function, unperturbed = self.compiled(program.step), self.compiled(program.unperturbed)
+        step_function, unperturbed = self.compiled(program.step, 5), self.compiled(program.unperturbed, 3)
         given: Tensors = {name: jnp.asarray(weight) for name, weight in case.weights.items()}
         contract.require_read_back(case, lambda name: np.asarray(given[name]), self.name)
         weights = {name: given[name] for name in case.parameters}
@@ -121,30 +151,41 @@ class Jax(contract.Adapter):
         state = program.start(weights)
         trace = Trace()
         for step in range(case.steps):
-            batch = case.batch(step)
-            x, target = jnp.asarray(batch.inputs), jnp.asarray(batch.targets)
-            shapes = contract.perturbations(case, batch.inputs.shape)
-            zeros = {path: jnp.zeros(shape, dtype=case.dtype) for path, shape in shapes.items()}
-            made = step_function(weights, statistics, state, zeros, x, target)
+            batches, shares = case.batches_of(step), case.shares(step)
+            data = [as_jax(contract.data_of(batch, case)) for batch in batches]
+            shapes = [contract.perturbations(case, batch.inputs.shape) for batch in batches]
+            zeros = [{path: jnp.zeros(shape, dtype=case.dtype) for path, shape in one.items()} for one in shapes]
+            made = step_function(weights, statistics, state, zeros, data, shares)
             if step == 0:
-                plain = {k: np.asarray(v) for k, v in unperturbed(weights, statistics, x, target).items()}
-                scale = contract.largest(plain.values())
-                for name, gradient in plain.items():
-                    found = np.asarray(made.gradients[name])
-                    contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
-            weights, statistics, state = made.weights, made.statistics, made.state
+                self.require_unperturbed(unperturbed(weights, statistics, data[0], shares[0]), made.batches[0])
+            weights, statistics, state = made.weights, made.batches[-1].statistics, made.state
+            for place, of_batch in zip(case.places(step), made.batches, strict=True):
+                for path, tensor in self.named_of_batch(of_batch).items():
+                    trace.keep(f"{place}/{path}", np.array(tensor))
             for path, tensor in self.named(case, made).items():
                 trace.keep(f"{step}/{path}", np.array(tensor))
         return trace
 
-    def named(self, case: Case, made: Made) -> Mapping[str, Array]:
-        """What a step made, by ``PHASE/NAME``."""
-        slots = OPTIMIZERS[case.optimizer.kind].slots
+    def require_unperturbed(self, gradients: Tensors, perturbed: OfBatch) -> None:
+        """Raise Altered unless these are the gradients of the run with perturbations."""
+        plain = {name: np.asarray(gradient) for name, gradient in gradients.items()}
+        scale = contract.largest(plain.values())
+        for name, gradient in plain.items():
+            found = np.asarray(perturbed.gradients[name])
+            contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+
+    def named_of_batch(self, made: OfBatch) -> Mapping[str, Array]:
+        """What a batch made, by ``PHASE/NAME``."""
         named: dict[str, Any] = {f"forward/{name}": value for name, value in made.values.items()}
         named |= {f"state/{name}": statistic for name, statistic in made.statistics.items()}
-        named["forward/loss"] = made.loss
-        named |= made.perturbations
-        named |= {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
+        return named | made.perturbations
+
+    def named(self, case: Case, made: Made) -> Mapping[str, Array]:
+        """What the end of a step made, by ``PHASE/NAME``."""
+        slots = OPTIMIZERS[case.optimizer.kind].slots
+        named: dict[str, Any] = {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
+        if case.clip:
+            named |= {f"clipped/{name}": gradient for name, gradient in made.clipped.items()}
         for slot, (kind, field) in slots.items():
             for inner in states(made.state, kind):
                 held = getattr(inner, field)
@@ -154,9 +195,9 @@ class Jax(contract.Adapter):
         named |= {f"update/{name}": made.weights[name] for name in case.trained}
         return named
 
-    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as this subject runs it."""
-        return jax.jit(function)
+    def compiled(self, function: Callable[..., Any], fixed: int) -> Callable[..., Any]:
+        """The function as this subject runs it; the argument at place ``fixed`` is no array."""
+        return jax.jit(function, static_argnums=fixed)
 
 
 class JaxEager(Jax):
@@ -164,8 +205,13 @@ class JaxEager(Jax):
 
     name: ClassVar[str] = "jax.eager"
 
-    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(self, function: Callable[..., Any], fixed: int) -> Callable[..., Any]:
         return function
+
+
+def as_jax(arrays: Mapping[str, Array]) -> Tensors:
+    """The arrays in JAX."""
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
 def states(state: Any, kind: type[Any]) -> list[Any]:

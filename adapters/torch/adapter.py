@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...reference import Case, Node, Trace
+from ...reference import Case, Node, Term, Trace
+from ...reference.case import Batch
 from ...reference.layers import Array, Shape
+from ...reference.step import target_name
 from .. import contract
-from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
+from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
 
@@ -34,7 +36,7 @@ class Network(nn.Module):
             build_layer(node.layer, dtype=DTYPES[case.dtype], device=device) for node in case.nodes
         )
         self.index = {node.name: place for place, node in enumerate(case.nodes)}
-        self.loss = build_loss(case.loss)
+        self.losses = {term.name: build_loss(term.loss) for term in case.losses}
         self.shared: dict[str, nn.Parameter] = {}
         self.statistics: dict[str, torch.Tensor] = {}
         self.transposed: set[str] = set()
@@ -52,25 +54,38 @@ class Network(nn.Module):
                 held.copy_(weight.T if name in self.transposed else weight)
 
     def forward(
-        self, x: torch.Tensor, target: torch.Tensor, zeros: Mapping[str, torch.Tensor]
+        self, data: Mapping[str, torch.Tensor], zeros: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """The output of every node and the loss, with the perturbations added."""
-        values, prediction = contract.forward(self.case, x, self.shared, zeros, self.apply_node)
-        return values, self.loss(prediction, target)
+        """The output of every node and of every loss, and the loss, with the perturbations added."""
+
+        def apply(node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]) -> torch.Tensor:
+            return self.apply_node(node, inputs, params, {local: data[name] for local, name in node.given.items()})
+
+        def criterion(term: Term, predictions: list[torch.Tensor]) -> torch.Tensor:
+            return self.losses[term.name](*predictions, data[target_name(term)])  # type: ignore[no-any-return]
+
+        return contract.forward(self.case, data["input"], self.shared, zeros, apply, criterion)
 
     @property
     def held(self) -> dict[str, torch.Tensor]:
         """Every parameter and every statistic, under its name in the case."""
         return {**self.shared, **self.statistics}
 
-    def apply_node(self, node: Node, inputs: list[torch.Tensor], params: dict[str, torch.Tensor]) -> torch.Tensor:
+    def apply_node(
+        self,
+        node: Node,
+        inputs: list[torch.Tensor],
+        params: dict[str, torch.Tensor],
+        given: dict[str, torch.Tensor],
+    ) -> torch.Tensor:
+        """One node; what its layer is given goes to the module by name."""
         module = self.layers[self.index[node.name]]
         names = LAYERS[node.layer.kind].names
         own = {names.get(local, local): value for local, value in params.items()}
         perturbed = {name: value for name, value in own.items() if value is not getattr(module, name)}
         if perturbed:
-            return torch.func.functional_call(module, perturbed, tuple(inputs))  # type: ignore[no-any-return]
-        return module(*inputs)  # type: ignore[no-any-return]
+            return torch.func.functional_call(module, perturbed, tuple(inputs), given)  # type: ignore[no-any-return]
+        return module(*inputs, **given)  # type: ignore[no-any-return]
 
     def as_case(self, name: str, tensor: torch.Tensor) -> Array:
         """A tensor that belongs to a parameter, in the layout of the case."""
@@ -86,7 +101,7 @@ class Torch(contract.Adapter):
 
     name: ClassVar[str] = "torch"
     dtypes: ClassVar[frozenset[str]] = frozenset(DTYPES)
-    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **OPTIMIZERS}
+    parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -121,45 +136,52 @@ class Torch(contract.Adapter):
         forward = self.forward(network)
         trace = Trace()
         for step, rate in enumerate(case.learning_rates):
-            batch = case.batch(step)
-            x = torch.from_numpy(batch.inputs.copy()).to(device)
-            target = torch.from_numpy(batch.targets.copy()).to(device)
-            zeros = {
-                path: torch.zeros(
-                    network.as_torch(owner(path), shape), dtype=DTYPES[case.dtype], device=device, requires_grad=True
-                )
-                for path, shape in contract.perturbations(case, batch.inputs.shape).items()
-            }
             for group in optimizer.param_groups:
                 group["lr"] = rate
             network.zero_grad()
-            values, loss = forward(x, target, zeros)
-            statistics = {name: to_numpy(statistic) for name, statistic in network.statistics.items()}
-            loss.backward()  # type: ignore[no-untyped-call]
-            if step == 0:
-                self.require_unperturbed(network, forward, x, target)
+            for place, batch, share in zip(case.places(step), case.batches_of(step), case.shares(step), strict=True):
+                data = {
+                    name: torch.from_numpy(a.copy()).to(device) for name, a in contract.data_of(batch, case).items()
+                }
+                made = self.differentiated(network, forward, batch, data, share)
+                if not trace:
+                    self.require_unperturbed(network, forward, data, share)
+                for path, array in made.items():
+                    trace.keep(f"{place}/{path}", array)
+            kept = {
+                f"gradient/{name}": network.as_case(name, gradient_of(parameter))
+                for name, parameter in network.shared.items()
+            }
+            trained = {name: network.shared[name] for name in case.trained}
+            if case.clip:
+                CLIPS[case.clip.kind].clip(list(trained.values()), case.clip)
+                kept |= {f"clipped/{name}": network.as_case(name, gradient_of(p)) for name, p in trained.items()}
             optimizer.step()
-
-            def keep(path: str, array: Array, step: int = step) -> None:
-                trace.keep(f"{step}/{path}", array)
-
-            for name, value in values.items():
-                keep(f"forward/{name}", to_numpy(value))
-            for name, statistic in statistics.items():
-                keep(f"state/{name}", statistic)
-            keep("forward/loss", to_numpy(loss))
-            for path, zero in zeros.items():
-                keep(path, network.as_case(owner(path), gradient_of(zero)))
-            for name, parameter in network.shared.items():
-                keep(f"gradient/{name}", network.as_case(name, gradient_of(parameter)))
-            for name in case.trained:
-                parameter = network.shared[name]
+            for name, parameter in trained.items():
                 for slot, key in part.slots.items():
                     held = optimizer.state[parameter].get(key)
                     if held is not None:
-                        keep(f"state/{name}.{slot}", network.as_case(name, held.to(parameter.dtype)))
-                keep(f"update/{name}", network.as_case(name, parameter))
+                        kept[f"state/{name}.{slot}"] = network.as_case(name, held.to(parameter.dtype))
+                kept[f"update/{name}"] = network.as_case(name, parameter)
+            for path, array in kept.items():
+                trace.keep(f"{step}/{path}", array)
         return trace
+
+    def differentiated(
+        self, network: Network, forward: Forward, batch: Batch, data: Mapping[str, torch.Tensor], share: float
+    ) -> dict[str, Array]:
+        """Forward and backward of one batch, by ``PHASE/NAME``; the parameters' gradients add up in the parameters."""
+        case = network.case
+        like: dict[str, Any] = {"dtype": DTYPES[case.dtype], "device": data["input"].device, "requires_grad": True}
+        zeros = {
+            path: torch.zeros(network.as_torch(owner(path), shape), **like)
+            for path, shape in contract.perturbations(case, batch.inputs.shape).items()
+        }
+        values, loss = forward(data, zeros)
+        made = {f"state/{name}": to_numpy(statistic) for name, statistic in network.statistics.items()}
+        contract.objective(loss, share).backward()
+        made |= {f"forward/{name}": to_numpy(value) for name, value in values.items()}
+        return made | {path: network.as_case(owner(path), gradient_of(zero)) for path, zero in zeros.items()}
 
     def forward(self, network: Network) -> Forward:
         """What computes the outputs and the loss."""
@@ -170,11 +192,13 @@ class Torch(contract.Adapter):
         """Settings of the process that a run needs, undone at its end."""
         yield
 
-    def require_unperturbed(self, network: Network, forward: Forward, x: torch.Tensor, target: torch.Tensor) -> None:
+    def require_unperturbed(
+        self, network: Network, forward: Forward, data: Mapping[str, torch.Tensor], share: float
+    ) -> None:
         """Raise Altered unless a run without perturbations has the same gradients. Statistics are put back."""
         before = {name: statistic.clone() for name, statistic in network.statistics.items()}
-        _, loss = forward(x, target, {})
-        plain = torch.autograd.grad(loss, list(network.shared.values()))
+        _, loss = forward(data, {})
+        plain = torch.autograd.grad(contract.objective(loss, share), list(network.shared.values()))
         for name, statistic in network.statistics.items():
             statistic.copy_(before[name])
         gradients = dict(zip(network.shared, map(to_numpy, plain), strict=True))

@@ -7,6 +7,7 @@ from .affine import Dense
 from .attention import ScaledDotProductAttention
 from .base import Array, Layer, Parameters, Shape
 from .convolution import Conv2d
+from .dropout import Dropout
 from .embedding import Embedding
 from .normalisation import BatchNorm, LayerNorm
 from .structure import Add
@@ -17,7 +18,7 @@ LAYERS: dict[str, type[Layer]] = {
         *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
         *(LayerNorm, BatchNorm),
         *(Relu, Tanh, Sigmoid, Gelu, Softmax),
-        Add,
+        *(Add, Dropout),
     )
 }
 """Every layer by its kind."""
@@ -29,6 +30,7 @@ __all__ = [
     "BatchNorm",
     "Conv2d",
     "Dense",
+    "Dropout",
     "Embedding",
     "Gelu",
     "Layer",

@@ -57,6 +57,25 @@ class Layer:
         """Every statistic after a forward, from what it saved."""
         return {}
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of what comes with every batch beside the layer's inputs, neither learned nor computed: a mask.
+
+        What is given is among ``params`` in forward and backward, in the dtype of the case. It has no gradient.
+        """
+        return ()
+
+    def given_shape(self, name: str, *shapes: Shape) -> Shape:
+        """Shape of what is given under this name, for input shapes."""
+        return shapes[0]
+
+    def check_given(self, name: str, values: Array) -> None:
+        """Raise CaseError unless the layer can take these values under this name."""
+
+    def draw_given(self, generator: np.random.Generator, name: str, shape: Shape) -> Array:
+        """What is given under this name, drawn at random: 0 or 1, unless the layer wants something else."""
+        return generator.integers(2, size=shape).astype(float)
+
     def check_input(self, values: Array) -> None:
         """Raise CaseError unless the layer can take these values, the input of the network."""
 

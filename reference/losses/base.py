@@ -19,9 +19,12 @@ class Loss:
     """A loss, as a frozen dataclass whose fields are its conventions.
 
     ``forward(prediction, target) -> (loss, saved)``
-        gives a number (an array without axes) and whatever the backward needs.
+        gives a number (an array without axes; with the reduction ``none`` one for each element or row) and whatever the
+        backward needs.
     ``backward(saved) -> dprediction``
-        is the gradient of that number with respect to the prediction.
+        is the gradient of that number, or of the sum of these numbers, with respect to the prediction.
+
+    A loss that takes several predictions is given them one after the other, and returns a gradient for each.
     """
 
     kind: ClassVar[str]
@@ -30,22 +33,25 @@ class Loss:
     forward: Callable[..., tuple[Array, Any]]
     backward: Callable[..., Array]
 
+    arity: ClassVar[int] = 1
+    """How many predictions the loss takes."""
+
     integer_targets: bool = False
     """True where targets are class indices; otherwise they are numbers of the case's dtype."""
 
-    def target_shape(self, prediction: Shape) -> Shape:
-        """Shape of the targets for a prediction of this shape."""
-        return prediction
+    def target_shape(self, *predictions: Shape) -> Shape:
+        """Shape of the targets for predictions of these shapes."""
+        return predictions[0]
 
-    def check_target(self, target: Array, prediction: Shape) -> None:
-        """Raise CaseError unless the targets fit a prediction of this shape."""
-        expected = self.target_shape(prediction)
+    def check_target(self, target: Array, *predictions: Shape) -> None:
+        """Raise CaseError unless the targets fit predictions of these shapes."""
+        expected = self.target_shape(*predictions)
         if target.shape != expected:
             raise CaseError(f"shape {expected}", f"shape {target.shape}")
 
-    def draw_target(self, generator: np.random.Generator, prediction: Shape) -> Array:
+    def draw_target(self, generator: np.random.Generator, *predictions: Shape) -> Array:
         """Targets drawn at random: standard normal unless the loss wants something else."""
-        return generator.standard_normal(self.target_shape(prediction))
+        return generator.standard_normal(self.target_shape(*predictions))
 
 
 def draw_distributions(generator: np.random.Generator, shape: Shape) -> Array:

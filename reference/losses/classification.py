@@ -41,11 +41,13 @@ class CrossEntropy(Loss):
 
     reduction: Literal["mean", "sum", "mean_over_outputs"] = "mean"
 
-    def target_shape(self, prediction: Shape) -> Shape:
+    def target_shape(self, *predictions: Shape) -> Shape:
+        (prediction,) = predictions
         require_classes(prediction)
         return prediction
 
-    def draw_target(self, generator: np.random.Generator, prediction: Shape) -> Array:
+    def draw_target(self, generator: np.random.Generator, *predictions: Shape) -> Array:
+        (prediction,) = predictions
         return draw_distributions(generator, prediction)
 
     def forward(self, p: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -91,18 +93,21 @@ class SoftmaxCrossEntropy(Loss):
     def integer_targets(self) -> bool:  # type: ignore[override]
         return self.targets == "indices"
 
-    def target_shape(self, prediction: Shape) -> Shape:
+    def target_shape(self, *predictions: Shape) -> Shape:
+        (prediction,) = predictions
         require_classes(prediction)
         return prediction[:-1] if self.integer_targets else prediction
 
-    def check_target(self, target: Array, prediction: Shape) -> None:
-        super().check_target(target, prediction)
+    def check_target(self, target: Array, *predictions: Shape) -> None:
+        super().check_target(target, *predictions)
+        (prediction,) = predictions
         if self.integer_targets and target.size and (target.min() < 0 or target.max() >= prediction[-1]):
             raise CaseError(
                 f"class indices from 0 to {prediction[-1] - 1}", f"indices from {target.min()} to {target.max()}"
             )
 
-    def draw_target(self, generator: np.random.Generator, prediction: Shape) -> Array:
+    def draw_target(self, generator: np.random.Generator, *predictions: Shape) -> Array:
+        (prediction,) = predictions
         if self.integer_targets:
             return generator.integers(prediction[-1], size=prediction[:-1])
         return draw_distributions(generator, prediction)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import activations, affine, attention, convolution, normalisation, structure
 from .base import LayerPart, Rate, Tensor, Tensors
+from .clipping import CLIPS
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
 
@@ -18,4 +19,4 @@ LAYERS: dict[str, LayerPart] = {
 }
 """Every layer that can be expressed in JAX, by its kind."""
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors"]
+__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors"]

@@ -36,6 +36,15 @@ class LossPart:
 
 
 @dataclass(frozen=True)
+class ClipPart:
+    """A clipping in optax."""
+
+    support: Support
+    build: Callable[[Any], optax.GradientTransformation]
+    limits: Callable[[Any], str] = lambda clip: ""
+
+
+@dataclass(frozen=True)
 class OptimizerPart:
     """An optimizer in optax: how it is built, and in which of optax's states what the reference calls a slot is."""
 

@@ -13,6 +13,7 @@ from ....reference.layers import Layer
 from ....reference.losses import Loss
 from . import activations, affine, attention, convolution, normalisation, structure
 from .base import LayerPart
+from .clipping import CLIPS
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
 
@@ -32,4 +33,4 @@ def build_loss(loss: Loss) -> nn.Module:
     return LOSSES[loss.kind].build(loss)
 
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]
+__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]

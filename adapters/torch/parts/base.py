@@ -36,6 +36,15 @@ class LossPart:
 
 
 @dataclass(frozen=True)
+class ClipPart:
+    """A clipping in PyTorch, which changes the gradients of the parameters in place."""
+
+    support: Support
+    clip: Callable[[list[nn.Parameter], Any], object]
+    limits: Callable[[Any], str] = lambda clip: ""
+
+
+@dataclass(frozen=True)
 class OptimizerPart:
     """An optimizer in PyTorch, and where it keeps what the reference calls a slot."""
 

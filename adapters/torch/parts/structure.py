@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ....reference import layers
 from .base import LayerPart
 
 
@@ -15,6 +16,18 @@ class Sum(nn.Module):
         return torch.add(a, b)
 
 
+class Dropout(nn.Module):
+    """Composed: nn.Dropout draws its own mask."""
+
+    def __init__(self, layer: layers.Dropout) -> None:
+        super().__init__()
+        self.kept = 1 - layer.rate
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return x * mask / self.kept
+
+
 LAYERS: dict[str, LayerPart] = {
     "add": LayerPart("native", lambda layer, **like: Sum()),
+    "dropout": LayerPart("composed", lambda layer, **like: Dropout(layer)),
 }
