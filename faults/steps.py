@@ -8,8 +8,7 @@ from operator import add
 
 import numpy as np
 
-from ..reference import Adam, Case, Clip, ClipByGlobalNorm, Node, Operation, Term
-from ..reference.clipping import Gradients
+from ..reference import Adam, Case, Node, Operation, Term
 from ..reference.layers import Array
 from ..reference.step import Keep, Named, arrays_by_name
 from .base import StepFault, done
@@ -233,51 +232,40 @@ class LossWeightForgotten(StepFault):
         super().backward_of_loss(term, weight / term.weight if term.name == self.site else weight)
 
 
-class ClippedEachAlone(StepFault):
-    """Every gradient is clipped by its own norm, where the norm of all of them together is meant.
+class LossWeightsLeftOut(StepFault):
+    """The loss is the plain sum of the losses, and their weights are only in the gradient.
 
-    The loop over the parameters has both in it, the norm and the scaling. Large tensors are made smaller, small ones
-    stay, and the direction of the step turns.
+    The weights were put where they matter, into the backward, and the number that is logged was forgotten. It cannot be
+    compared with that of another weighting, and a schedule that watches it is misled.
     """
 
-    wrong = ("clipping",)
+    wrong = ("forward",)
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
-        yield from [""] if isinstance(case.clip, ClipByGlobalNorm) and len(case.trained) > 1 else []
+        yield from ["loss"] if any(term.weight != 1 for term in case.losses) else []
 
     @classmethod
     def makes(cls, case: Case, site: str, operation: Operation) -> bool:
-        return operation.phase == "clipped"
+        return operation.kind == "weighted_sum"
 
-    def clip(self, clip: Clip) -> None:
-        super().clip(EachAlone(**vars(clip)))
-
-
-class EachAlone(ClipByGlobalNorm):
-    """Clipping by the norm of each gradient."""
-
-    def clipped(self, gradients: Gradients) -> dict[str, Array]:
-        return {name: super(EachAlone, self).clipped({name: dw})[name] for name, dw in gradients.items()}
+    def weighted(self, losses: Sequence[Array]) -> Array:
+        return reduce(add, [loss.sum() for loss in losses])
 
 
-class ScaledBelowTheLimit(ClippedEachAlone):
-    """The gradients are scaled to the limit whether or not their norm is above it.
+class LossesAveraged(LossWeightsLeftOut):
+    """The loss is the mean of the weighted losses, where their sum is meant.
 
-    ``limit / norm`` is written without its ``min(1, ...)``. Large gradients are clipped as they should be; small ones,
-    near a minimum, are blown up, and the weights never come to rest.
+    ``mean`` over a list of losses is one word for another. The gradient, which is computed from each, is right, and the
+    number beside it is too small by the number of losses.
     """
 
-    def clip(self, clip: Clip) -> None:
-        StepFault.clip(self, AlwaysScaled(**vars(clip)))
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from ["loss"] if len(case.losses) > 1 else []
 
-
-class AlwaysScaled(ClipByGlobalNorm):
-    """Scaling to the limit, always."""
-
-    def clipped(self, gradients: Gradients) -> dict[str, Array]:
-        norm = np.sqrt(reduce(add, [np.square(dw).sum() for dw in gradients.values()]))
-        return {name: dw * (self.limit / (norm + self.epsilon)) for name, dw in gradients.items()}
+    def weighted(self, losses: Sequence[Array]) -> Array:
+        return StepFault.weighted(self, losses) / len(losses)
 
 
 class UpdateOneStepLate(StepFault):
