@@ -37,6 +37,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reference.dtypes import limits
 from ..reference.elementary import erf
 from .base import Arithmetic, Plain, Rule, raw
 
@@ -96,15 +97,6 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
             "memory": np.dtype([("value", "g" if dtype == "longdouble" else "f8"), ("variance", "f8")]),
         },
     )
-
-
-def limits(dtype: str) -> tuple[float, float, float]:
-    """Unit roundoff, smallest subnormal and smallest normal number of a dtype."""
-    if dtype == "bfloat16":
-        return 2.0**-8, 2.0**-133, 2.0**-126
-    info = np.finfo(dtype)
-    with np.errstate(under="ignore"):  # those of long double are less than float64 can hold
-        return float(info.eps) / 2, float(info.smallest_subnormal), float(info.smallest_normal)
 
 
 ROUNDED: dict[str, Callable[[float], float]] = {

@@ -6,7 +6,8 @@ Read in this order, the modules are a course: ``layers``, ``losses``, ``network`
 
 from __future__ import annotations
 
-from .case import DTYPES, Batch, Case
+from .case import Batch, Case
+from .dtypes import DTYPES
 from .errors import CaseError
 from .layers import (
     LAYERS,

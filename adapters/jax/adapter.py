@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from ...reference import Case, Node, Trace
+from ...reference.dtypes import held
 from ...reference.layers import Array
 from .. import contract
 from .parts import LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
@@ -90,7 +91,7 @@ class Jax(contract.Adapter):
     """JAX with the whole training step jitted as one function."""
 
     name: ClassVar[str] = "jax"
-    dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float32", "float64"})
+    dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "bfloat16", "float32", "float64"})
     parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
@@ -114,24 +115,24 @@ class Jax(contract.Adapter):
         """The training loop, every tensor of it kept."""
         program = Program(case)
         step_function, unperturbed = self.compiled(program.step), self.compiled(program.unperturbed)
-        given: Tensors = {name: jnp.asarray(weight) for name, weight in case.weights.items()}
-        contract.require_read_back(case, lambda name: np.asarray(given[name]), self.name)
+        given: Tensors = {name: to_jax(weight, case.dtype) for name, weight in case.weights.items()}
+        contract.require_read_back(case, lambda name: to_numpy(given[name]), self.name)
         weights = {name: given[name] for name in case.parameters}
         statistics = {name: held for name, held in given.items() if name not in case.parameters}
         state = program.start(weights)
         trace = Trace()
         for step in range(case.steps):
             batch = case.batch(step)
-            x, target = jnp.asarray(batch.inputs), jnp.asarray(batch.targets)
+            x, target = (to_jax(array, case.dtype) for array in (batch.inputs, batch.targets))
             shapes = contract.perturbations(case, batch.inputs.shape)
             zeros = {path: jnp.zeros(shape, dtype=case.dtype) for path, shape in shapes.items()}
             made = step_function(weights, statistics, state, zeros, x, target)
             if step == 0:
-                plain = {k: np.asarray(v) for k, v in unperturbed(weights, statistics, x, target).items()}
+                plain = {k: to_numpy(v) for k, v in unperturbed(weights, statistics, x, target).items()}
                 scale = contract.largest(plain.values())
                 for name, gradient in plain.items():
-                    found = np.asarray(made.gradients[name])
-                    contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+                    found = to_numpy(made.gradients[name])
+                    contract.require_unperturbed(name, gradient, found, self.name, dtype=case.dtype, scale=scale)
             weights, statistics, state = made.weights, made.statistics, made.state
             for path, tensor in self.named(case, made).items():
                 trace.keep(f"{step}/{path}", np.array(tensor))
@@ -147,10 +148,10 @@ class Jax(contract.Adapter):
         named |= {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
         for slot, (kind, field) in slots.items():
             for inner in states(made.state, kind):
-                held = getattr(inner, field)
+                kept = getattr(inner, field)
                 for name in case.trained:
-                    value = held[name] if isinstance(held, dict) else held
-                    named[f"state/{name}.{slot}"] = np.asarray(value).astype(case.dtype)
+                    value = kept[name] if isinstance(kept, dict) else kept
+                    named[f"state/{name}.{slot}"] = jnp.asarray(value, dtype=case.dtype)
         named |= {f"update/{name}": made.weights[name] for name in case.trained}
         return named
 
@@ -166,6 +167,16 @@ class JaxEager(Jax):
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
+
+
+def to_jax(array: Array, dtype: str) -> Tensor:
+    """An array of a case as JAX has it: numbers in the dtype, indices as they are."""
+    return jnp.asarray(array, dtype=dtype if array.dtype.kind == "f" else None)
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """A tensor's values; bfloat16 numbers as float32."""
+    return held(np.asarray(tensor))
 
 
 def states(state: Any, kind: type[Any]) -> list[Any]:

@@ -18,7 +18,12 @@ from ...reference.layers import Array, Shape
 from .. import contract
 from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
 
-DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
+DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
 
 Forward: TypeAlias = Callable[..., tuple[dict[str, torch.Tensor], torch.Tensor]]
 
@@ -72,9 +77,9 @@ class Network(nn.Module):
             return torch.func.functional_call(module, perturbed, tuple(inputs))  # type: ignore[no-any-return]
         return module(*inputs)  # type: ignore[no-any-return]
 
-    def as_case(self, name: str, tensor: torch.Tensor) -> Array:
+    def as_case(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that belongs to a parameter, in the layout of the case."""
-        return to_numpy(tensor.T if name in self.transposed and tensor.ndim == 2 else tensor)
+        return tensor.T if name in self.transposed and tensor.ndim == 2 else tensor
 
     def as_torch(self, name: str, shape: Shape) -> Shape:
         """The shape, in the layout of the module, of a tensor that belongs to a parameter."""
@@ -115,15 +120,14 @@ class Torch(contract.Adapter):
     def train(self, case: Case, device: str) -> Trace:
         """The ordinary training loop of PyTorch, every tensor of it kept."""
         network = Network(case, device)
-        contract.require_read_back(case, lambda name: network.as_case(name, network.held[name]), self.name)
+        contract.require_read_back(case, lambda name: to_numpy(network.as_case(name, network.held[name])), self.name)
         part = OPTIMIZERS[case.optimizer.kind]
         optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
         forward = self.forward(network)
         trace = Trace()
         for step, rate in enumerate(case.learning_rates):
             batch = case.batch(step)
-            x = torch.from_numpy(batch.inputs.copy()).to(device)
-            target = torch.from_numpy(batch.targets.copy()).to(device)
+            x, target = (to_torch(array, case.dtype, device) for array in (batch.inputs, batch.targets))
             zeros = {
                 path: torch.zeros(
                     network.as_torch(owner(path), shape), dtype=DTYPES[case.dtype], device=device, requires_grad=True
@@ -134,20 +138,21 @@ class Torch(contract.Adapter):
                 group["lr"] = rate
             network.zero_grad()
             values, loss = forward(x, target, zeros)
-            statistics = {name: to_numpy(statistic) for name, statistic in network.statistics.items()}
+            statistics = {name: statistic.clone() for name, statistic in network.statistics.items()}
             loss.backward()  # type: ignore[no-untyped-call]
             if step == 0:
                 self.require_unperturbed(network, forward, x, target)
             optimizer.step()
 
-            def keep(path: str, array: Array, step: int = step) -> None:
-                trace.keep(f"{step}/{path}", array)
+            def keep(path: str, tensor: torch.Tensor, step: int = step) -> None:
+                lacking = "bfloat16" if tensor.dtype == torch.bfloat16 else ""  # in NumPy
+                trace.keep(f"{step}/{path}", to_numpy(tensor), lacking)
 
             for name, value in values.items():
-                keep(f"forward/{name}", to_numpy(value))
+                keep(f"forward/{name}", value)
             for name, statistic in statistics.items():
                 keep(f"state/{name}", statistic)
-            keep("forward/loss", to_numpy(loss))
+            keep("forward/loss", loss)
             for path, zero in zeros.items():
                 keep(path, network.as_case(owner(path), gradient_of(zero)))
             for name, parameter in network.shared.items():
@@ -181,7 +186,7 @@ class Torch(contract.Adapter):
         scale = contract.largest(gradients.values())
         for name, gradient in gradients.items():
             found = to_numpy(gradient_of(network.shared[name]))
-            contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+            contract.require_unperturbed(name, gradient, found, self.name, dtype=network.case.dtype, scale=scale)
 
 
 class TorchCompile(Torch):
@@ -212,9 +217,16 @@ def owner(path: str) -> str:
     return path.partition("/")[2].partition("->")[0]
 
 
+def to_torch(array: Array, dtype: str, device: str) -> torch.Tensor:
+    """An array of a case as a tensor: numbers in the dtype, indices as they are."""
+    tensor = torch.from_numpy(array.copy())
+    return tensor.to(device, DTYPES[dtype]) if tensor.is_floating_point() else tensor.to(device)
+
+
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """A tensor's values, copied, in C order."""
-    return np.array(tensor.detach().cpu().numpy(), order="C")
+    """A tensor's values, copied, in C order; bfloat16 numbers as float32."""
+    tensor = tensor.detach().cpu()
+    return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), order="C")
 
 
 def gradient_of(leaf: torch.Tensor) -> torch.Tensor:
