@@ -130,7 +130,7 @@ class Comparison:
         limit = self.tolerance.limit
 
         def fits(expected: Expected, array: Array) -> Figures:
-            return figures_of(expected, array, limit, str(array.dtype))
+            return figures_of(told(expected, array), array, limit, str(array.dtype))
 
         return diagnose(self.baseline.case, self.operations, own, given, failures, fits)
 
@@ -240,6 +240,7 @@ class Found:
     @classmethod
     def of(cls, expected: Expected, own: Array, limit: float, dtype: str) -> Found:
         """Compare a tensor with what is expected of it."""
+        expected = told(expected, own)
         figures = figures_of(expected, own, limit, dtype)
         if figures.agrees:
             return cls(expected, figures, "agree")
@@ -248,6 +249,17 @@ class Found:
     def described(self) -> dict[str, Any]:
         """The figures as an agreement holds them."""
         return {name: value for name, value in vars(self.figures).items() if name != "agrees"}
+
+
+def told(expected: Expected, own: Array) -> Expected:
+    """What is expected of a tensor, as far as it can be told: where rounding has no bound, whatever it is there.
+
+    So it is behind a denominator that rounding may make 0, of which the quotient may be infinite or NaN as well.
+    """
+    unbounded = np.isinf(expected.sigma)
+    if not unbounded.any():
+        return expected
+    return Expected(np.where(unbounded, own.astype(expected.value.dtype), expected.value), expected.sigma)
 
 
 def figures_of(expected: Expected, own: Array, limit: float, dtype: str) -> Figures:
