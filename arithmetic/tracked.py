@@ -17,8 +17,8 @@ contraction, sum    ``(|A| s_B + s_A (|B| + s_B))^2 + m fresh``: what came in ad
                     least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger
 maximum             that of the larger; where the two are within 12 sigma the larger of theirs (a maximum moves no
                     further than what moves most)
-quotient            ``q_a / b^2 + (a / b^2)^2 q_b + fresh``, and infinite where b may be 0: an evenly spread error
-                    reaches 3^(1/2) s
+quotient            ``q_a / b^2 + (a / b^2)^2 q_b + fresh``, and infinite where b may be 0: where its own s is
+                    as large
 sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the root by no more than the root of s
 comparison          0: a mask is decided by the values; spread over both (variance 1) within 12 sigma, when asked for
 ==================  ===================================================================================================
@@ -311,7 +311,7 @@ def _quotient(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) 
     value = a / b
     variance = times(1 / b, q_a) + times(value / b, q_b)
     if isinstance(q_b, np.ndarray):
-        variance = np.where((b * b <= 3 * q_b) & (q_b > 0), np.inf, variance)
+        variance = np.where((b * b <= q_b) & (q_b > 0), np.inf, variance)
     return value, variance + (cls.scaled(value) if scales(b, q_b) else cls.fresh(value, K["divide"]))
 
 
