@@ -11,8 +11,9 @@ from .cases import load_case, save_case
 from .comparison import agreement
 from .comparison.check import check as check_case
 from .comparison.compare import compare as compare_traces
+from .comparison.running import run
 from .comparison.tolerance import Tolerance
-from .reference import Case, Trace, run
+from .reference import Case, Trace
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Dtype(StrEnum):
     """The dtypes that a case can be computed in."""
 
     float16 = "float16"
+    bfloat16 = "bfloat16"
     float32 = "float32"
     float64 = "float64"
     longdouble = "longdouble"
@@ -164,7 +165,8 @@ def faults(
     dtype: Annotated[
         list[Dtype] | None,
         typer.Option(
-            help="Plant them in this dtype; can be repeated.  [default: float64, float32; correct runs float16 too]"
+            help="Plant them in this dtype; can be repeated.  "
+            "[default: float64, float32; correct runs float16 and bfloat16 too]"
         ),
     ] = None,
     sites: Annotated[int, typer.Option(min=0, help="Plant each fault at so many sites of a case; 0 is all.")] = 0,
@@ -212,7 +214,7 @@ def faults(
         console.width = FILE_WIDTH
     with refusing(CaseError, NotInstalled, OSError), progress("faults") as tell:
         loaded = [load_case(name) for name in cases or built_in()]
-        correct_in = dtypes if dtype else [*dtypes, Dtype.float16.value]
+        correct_in = dtypes if dtype else [*dtypes, Dtype.float16.value, Dtype.bfloat16.value]
         trials = everything(loaded, dtypes, networks, correct_in=correct_in, sites=sites, jobs=jobs, progress=tell)
         write_text(out / "faults.md", to_markdown(trials))
         if correct:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..reference import Case, Clip, Layer, Loss, Node, Optimizer, Term, Trace
 from ..reference.case import Batch
+from ..reference.dtypes import limits
 from ..reference.layers import Array, Shape
 from ..reference.step import target_name
 
@@ -213,14 +214,16 @@ def largest(gradients: Iterable[Array]) -> float:
     return max((float(np.max(np.abs(array[np.isfinite(array)]), initial=0)) for array in gradients), default=0.0)
 
 
-def require_unperturbed(name: str, plain: Array, perturbed: Array, subject: str, *, scale: float = 0.0) -> None:
+def require_unperturbed(
+    name: str, plain: Array, perturbed: Array, subject: str, *, dtype: str, scale: float = 0.0
+) -> None:
     """Raise Altered unless a run without perturbations has the same gradient of a parameter.
 
     The same but for rounding: a compiler fuses the two programs differently. ``scale`` is the size of what rounds,
     the largest of all gradients: one that is 0 but for rounding, as of the bias of an attention's keys, differs by
     more than its own size.
     """
-    allowed = ROUNDINGS * np.finfo(plain.dtype).eps * max(scale, np.max(np.abs(plain), initial=0))
+    allowed = ROUNDINGS * 2 * limits(dtype)[0] * max(scale, np.max(np.abs(plain), initial=0))
     same = np.array_equal(plain, perturbed, equal_nan=True) or np.all(np.abs(plain - perturbed) <= allowed)
     if not same:
         raise Altered(f"{subject}: the perturbations change the gradient of {name!r}")

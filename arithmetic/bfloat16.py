@@ -12,28 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reference.dtypes import to_bfloat16
 from ..reference.elementary import erf
-from .base import UFUNCS, Arithmetic, Plain, Rule, raw
-
-
-def rounded(values: Plain) -> NDArray[np.float32]:
-    """The values as float32 that are bfloat16 numbers: round to nearest, ties to even; NaN and infinities stay.
-
-    A bfloat16 number is the upper half of a float32. Adding just less than half a unit of the upper half, and one
-    more where that half is odd, carries into it just when the lower half says to round up.
-
-    >>> rounded(np.array([1.0, 1 + 2**-8, 1 + 3 * 2**-8], np.float32)) - 1
-    array([0.      , 0.      , 0.015625], dtype=float32)
-    """
-    single = np.asarray(values, np.float32)
-    bits = single.view(np.uint32)
-    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(single), single, bits.view(np.float32))
+from .base import UFUNCS, Arithmetic, Rule, raw
 
 
 def _rounding(ufunc: np.ufunc, method: str = "__call__") -> Rule:
     def rule(cls: type[BFloat16], *operands: Any, **options: Any) -> Any:
-        return cls.of(rounded(getattr(ufunc, method)(*map(raw, operands), **options)))
+        return cls.of(to_bfloat16(getattr(ufunc, method)(*map(raw, operands), **options)))
 
     return rule
 
@@ -47,13 +33,13 @@ def _argmax(cls: type[BFloat16], a: Any, axis: int | None = None, *, keepdims: b
 
 
 def _erf(cls: type[BFloat16], x: Any) -> Any:
-    return cls.of(rounded(erf(raw(x))))
+    return cls.of(to_bfloat16(erf(raw(x))))
 
 
 def _scatter(cls: type[BFloat16], target: Any, index: Any, values: Any) -> None:
     memory = raw(target)
     np.add.at(memory, index, raw(values))
-    memory[...] = rounded(memory)
+    memory[...] = to_bfloat16(memory)
 
 
 class BFloat16(Arithmetic):
@@ -83,7 +69,7 @@ class BFloat16(Arithmetic):
 
     @classmethod
     def operand(cls, value: Any) -> Any:
-        return value if isinstance(value, BFloat16) else cls.of(rounded(value))
+        return value if isinstance(value, BFloat16) else cls.of(to_bfloat16(value))
 
     @property
     def value(self) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ bias                what is added to a contraction of n terms is in every sum on
                     it: ``u^2/3 n b^2`` more
 maximum             that of the larger; where the two are within 12 sigma the larger of theirs (a maximum moves no
                     further than what moves most)
+quotient            ``q_a / b^2 + (a / b^2)^2 q_b + fresh``, and infinite where b may be 0: where its own s is
+                    as large
 sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the root by no more than the root of s
 comparison          0: a mask is decided by the values; spread over both (variance 1) within 12 sigma, when asked for
 ==================  ===================================================================================================
@@ -39,6 +41,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reference.dtypes import limits
 from ..reference.elementary import erf
 from .base import Arithmetic, Plain, Rule, raw
 
@@ -98,15 +101,6 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
             "memory": np.dtype([("value", "g" if dtype == "longdouble" else "f8"), ("variance", "f8")]),
         },
     )
-
-
-def limits(dtype: str) -> tuple[float, float, float]:
-    """Unit roundoff, smallest subnormal and smallest normal number of a dtype."""
-    if dtype == "bfloat16":
-        return 2.0**-8, 2.0**-133, 2.0**-126
-    info = np.finfo(dtype)
-    with np.errstate(under="ignore"):  # those of long double are less than float64 can hold
-        return float(info.eps) / 2, float(info.smallest_subnormal), float(info.smallest_normal)
 
 
 ROUNDED: dict[str, Callable[[float], float]] = {
@@ -352,6 +346,8 @@ def _square(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
 def _quotient(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a / b
     variance = times(1 / b, q_a) + times(value / b, q_b)
+    if isinstance(q_b, np.ndarray):
+        variance = np.where((b * b <= q_b) & (q_b > 0), np.inf, variance)
     return value, variance + (cls.scaled(value) if scales(b, q_b) else cls.fresh(value, K["divide"]))
 
 

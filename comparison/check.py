@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..adapters import ADAPTERS, Unsupported, load_adapter, missing
-from ..reference import Case, run
+from ..reference import Case
 from .agreement import Agreement, SubjectAgreement
 from .compare import Comparison, agreement_of, standing
+from .running import run
 from .tolerance import Computed, Tolerance
 
 FIRST_CHOICE = ("torch", "jax")

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..adapters.contract import Support as Nativeness
-from ..reference import Case, Operation, Trace, run
+from ..reference import Case, Operation, Trace
+from ..reference.dtypes import cast, spacing
 from ..reference.layers import Array
 from ..reference.trace import phase_of
 from .agreement import Agreement, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
 from .diagnosis import Failure, diagnose
 from .figures import Figures, measure
+from .running import run
 from .tolerance import Computed, Expected, Tolerance
 from .truth import Truth
 from .verdicts import Outcome, Support, Verdict, decide, worst
@@ -91,9 +93,9 @@ class Comparison:
         local = self.local(own)
         tensors = [self.tensor(name, subject, own, local.get(name), kinds) for name in self.names]
         beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
-        tensors += [unexpected(name, np.asarray(subject[name])) for name in beyond]
+        tensors += [unexpected(name, subject) for name in beyond]
         given = {name: np.asarray(subject[name]) for name in subject}
-        failures = self.failures(local, own, given)
+        failures = self.failures(local, own, subject)
         diverging = (tensor.name for tensor in tensors if tensor.verdict == "disagree")
         return SubjectAgreement(
             version=str(subject.environment.get("version", "")),
@@ -104,20 +106,19 @@ class Comparison:
             tensors=tuple(tensors),
         )
 
-    def failures(
-        self, local: Mapping[str, Found], own: Mapping[str, Array], given: Mapping[str, Array]
-    ) -> list[Failure]:
+    def failures(self, local: Mapping[str, Found], own: Mapping[str, Array], subject: Trace) -> list[Failure]:
         """The operations that fail locally, and those that made an array of another dtype or shape."""
         if not local:
             return []
         found = []
         for operation in self.operations:
-            refused = [name for name in operation.outputs if name in given and name not in own]
+            refused = [name for name in operation.outputs if name in subject.tensors and name not in own]
             failed = [name for name in operation.outputs if name in local and local[name].outcome == "disagree"]
             expected = {name: self.expected[name] for name in refused}
             expected |= {name: local[name].expected for name in failed}
             if expected:
-                found.append(Failure(operation, expected, {name: given[name] for name in expected}))
+                given = {name: np.asarray(subject[name]) for name in expected}
+                found.append(Failure(operation, expected, given, {name: subject.dtype_of(name) for name in expected}))
         return found
 
     def diagnosed(
@@ -129,19 +130,18 @@ class Comparison:
         limit = self.tolerance.limit
 
         def fits(expected: Expected, array: Array) -> Figures:
-            return figures_of(expected, array, limit)
+            return figures_of(told(expected, array), array, limit, str(array.dtype))
 
         return diagnose(self.baseline.case, self.operations, own, given, failures, fits)
 
     def comparable(self, subject: Trace) -> dict[str, Array]:
         """The subject's tensors that have the dtype and the shape of the baseline's."""
-        pairs = {
-            name: (np.asarray(self.baseline[name]), np.asarray(subject[name]))
+        return {
+            name: np.asarray(subject[name])
             for name in self.baseline
             if name in subject.tensors
-        }
-        return {
-            name: own for name, (right, own) in pairs.items() if (own.dtype, own.shape) == (right.dtype, right.shape)
+            and subject.dtype_of(name) == self.baseline.dtype_of(name)
+            and np.shape(subject[name]) == np.shape(self.baseline[name])
         }
 
     def local(self, own: Mapping[str, Array]) -> dict[str, Found]:
@@ -153,11 +153,11 @@ class Comparison:
 
         def judge(name: str, expected: Expected) -> None:
             if name in own:
-                found[name] = Found.of(expected, own[name], self.tolerance.limit)
+                found[name] = self.found(name, expected, own[name])
 
         def judge_undecided(name: str, expected: Expected) -> None:
             if name in found and found[name].outcome == "disagree":
-                found[name] = found[name].reconsidered(expected, own[name], self.tolerance.limit)
+                found[name] = self.reconsidered(name, found[name], expected, own[name])
 
         self.tolerance.local(case, own, judge)
         # With every tensor recorded the subject's own values decide each mask. Otherwise rounding may leave one open.
@@ -168,13 +168,20 @@ class Comparison:
     def end_to_end(self, name: str, own: Array) -> Found:
         """A tensor against the baseline's own."""
         expected = self.expected[name]
+        found = self.found(name, expected, own)
         if not np.isfinite(expected.sigma).all():
             # Rounding may have grown beyond what can be followed: agreement would mean nothing.
-            return Found(expected, figures_of(expected, own, self.tolerance.limit), "not compared")
-        found = Found.of(expected, own, self.tolerance.limit)
-        return (
-            found if found.outcome == "agree" else found.reconsidered(self.undecided[name], own, self.tolerance.limit)
-        )
+            return replace(found, outcome="not compared", failed=None)
+        return found if found.outcome == "agree" else self.reconsidered(name, found, self.undecided[name], own)
+
+    def found(self, name: str, expected: Expected, own: Array) -> Found:
+        """A tensor against what is expected of it."""
+        return Found.of(expected, own, self.tolerance.limit, self.baseline.dtype_of(name))
+
+    def reconsidered(self, name: str, found: Found, undecided: Expected, own: Array) -> Found:
+        """The same where rounding leaves masks open: a kink, if that is enough to explain the difference."""
+        enough = self.found(name, undecided, own).outcome == "agree"
+        return replace(found, outcome="kink", failed=None) if enough else found
 
     def tensor(
         self,
@@ -191,8 +198,9 @@ class Comparison:
             return TensorAgreement(**common, **outcomes("not given"), failed="present")
         given = np.asarray(subject[name])
         if name not in own:
-            failed: Check = "dtype" if given.dtype != right.dtype else "shape"
-            received = str(given.dtype if failed == "dtype" else given.shape)
+            dtype = subject.dtype_of(name)
+            failed: Check = "dtype" if dtype != self.baseline.dtype_of(name) else "shape"
+            received = dtype if failed == "dtype" else str(given.shape)
             return TensorAgreement(**common, **outcomes("refused"), failed=failed, received=received)
         end_to_end = self.end_to_end(name, given)
         verdicts = outcomes("comparable", end_to_end, local)
@@ -202,7 +210,7 @@ class Comparison:
             common["reference_truth_distance"] = self.truth.distance(name, right)
         failed_check = deciding.failed if verdicts["verdict"] == "disagree" else None
         if failed_check:
-            self.evidence[f"{self.baseline.source}/{name}"] = deciding.expected.value.astype(right.dtype)
+            self.evidence[f"{self.baseline.source}/{name}"] = cast(deciding.expected.value, common["dtype"])
             self.evidence[f"{subject.source}/{name}"] = given
         return TensorAgreement(**common, **verdicts, **deciding.described(), failed=failed_check)
 
@@ -215,7 +223,7 @@ class Comparison:
             "operation": maker.name if maker else "",
             "kind": maker.kind if maker else "",
             "shape": right.shape,
-            "dtype": str(right.dtype),
+            "dtype": self.baseline.dtype_of(name),
             "native": None if kinds is None or maker is None else kinds.get(maker.kind, "native") == "native",
         }
 
@@ -230,32 +238,39 @@ class Found:
     failed: Check | None = None
 
     @classmethod
-    def of(cls, expected: Expected, own: Array, limit: float) -> Found:
+    def of(cls, expected: Expected, own: Array, limit: float, dtype: str) -> Found:
         """Compare a tensor with what is expected of it."""
-        figures = figures_of(expected, own, limit)
+        expected = told(expected, own)
+        figures = figures_of(expected, own, limit, dtype)
         if figures.agrees:
             return cls(expected, figures, "agree")
         return cls(expected, figures, "disagree", failed_check(expected.value, own))
-
-    def reconsidered(self, undecided: Expected, own: Array, limit: float) -> Found:
-        """The same where rounding leaves masks open: a kink, if that is enough to explain the difference."""
-        enough = figures_of(undecided, own, limit).agrees
-        return Found(self.expected, self.figures, "kink", None) if enough else self
 
     def described(self) -> dict[str, Any]:
         """The figures as an agreement holds them."""
         return {name: value for name, value in vars(self.figures).items() if name != "agrees"}
 
 
-def figures_of(expected: Expected, own: Array, limit: float) -> Figures:
+def told(expected: Expected, own: Array) -> Expected:
+    """What is expected of a tensor, as far as it can be told: where rounding has no bound, whatever it is there.
+
+    So it is behind a denominator that rounding may make 0, of which the quotient may be infinite or NaN as well.
+    """
+    unbounded = np.isinf(expected.sigma)
+    if not unbounded.any():
+        return expected
+    return Expected(np.where(unbounded, own.astype(expected.value.dtype), expected.value), expected.sigma)
+
+
+def figures_of(expected: Expected, own: Array, limit: float, dtype: str) -> Figures:
     """The figures of a tensor, in the precision of what is expected; distances in numbers of its own dtype."""
     value = expected.value
-    if value.dtype == own.dtype:
+    if str(value.dtype) == dtype:
         return measure(value, own, expected.sigma, limit=limit)
     with np.errstate(all="ignore"):
         wide = own.astype(value.dtype)
         figures = measure(value, wide, expected.sigma, limit=limit)
-        ulps = np.abs(value - wide) / np.spacing(np.abs(value).astype(own.dtype)).astype(value.dtype)
+        ulps = np.abs(value - wide) / spacing(np.abs(value), dtype).astype(value.dtype)
         return replace(figures, max_ulp=float(ulps[np.isfinite(ulps)].max(initial=0)))
 
 
@@ -280,11 +295,11 @@ def failed_check(right: Array, given: Array) -> Check:
     return "values" if np.array_equal(expected, found) else "infinity"
 
 
-def unexpected(name: str, given: Array) -> TensorAgreement:
+def unexpected(name: str, subject: Trace) -> TensorAgreement:
     """A tensor of the subject that the case does not have."""
     phase = phase_of(name) if name.count("/") > 1 else ""
     common: dict[str, Any] = {"name": name, "phase": phase, "operation": "", "kind": ""}
-    common |= {"shape": given.shape, "dtype": str(given.dtype)}
+    common |= {"shape": np.shape(subject[name]), "dtype": subject.dtype_of(name)}
     return TensorAgreement(**common, **outcomes("refused"), failed="expected", received=name)
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..reference import Case, Trace, run
+from ..reference import Case, Trace
 from ..reference.layers import Array
+from .running import run
 from .tolerance import Computed, Expected, Judge
 
 

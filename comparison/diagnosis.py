@@ -16,6 +16,7 @@ import numpy as np
 
 from ..faults.base import Fault
 from ..reference import Case, Operation
+from ..reference.dtypes import limits
 from ..reference.layers import Array
 from .agreement import Diagnosis
 from .figures import Figures
@@ -37,6 +38,8 @@ class Failure:
     operation: Operation
     expected: Mapping[str, Expected]
     given: Mapping[str, Array]
+    dtypes: Mapping[str, str]
+    """In which dtype the subject made it."""
 
 
 def diagnose(
@@ -178,10 +181,10 @@ def unknown(failure: Failure) -> Diagnosis:
 def signature(case: Case, own: Mapping[str, Array], failure: Failure) -> Diagnosis | None:
     """A relation that holds between every failing tensor and what was expected of it."""
     tests: list[Callable[[str], str | None]] = [
-        lambda name: another_dtype(failure.given[name], case),
-        lambda name: not_summed(failure.given[name], failure.expected[name]),
-        lambda name: transposed(failure.given[name], failure.expected[name]),
-        lambda name: one_step_late(name, own),
+        lambda name: another_dtype(failure.dtypes[name], case),
+        lambda name: not_summed(case, failure.given[name], failure.expected[name]),
+        lambda name: transposed(case, failure.given[name], failure.expected[name]),
+        lambda name: one_step_late(case, name, own),
         lambda name: constant_ratio(case, failure.given[name], failure.expected[name]),
     ]
     names = sorted(failure.given)
@@ -195,31 +198,32 @@ def signature(case: Case, own: Mapping[str, Array], failure: Failure) -> Diagnos
     return None
 
 
-def another_dtype(given: Array, case: Case) -> str | None:
+def another_dtype(dtype: str, case: Case) -> str | None:
     """Made in another dtype than the case's."""
-    return f"made in {given.dtype}, not in {case.dtype}" if given.dtype != np.dtype(case.dtype) else None
+    same = dtype == case.dtype or (case.dtype == "longdouble" and dtype == str(np.dtype("longdouble")))
+    return None if same else f"made in {dtype}, not in {case.dtype}"
 
 
-def not_summed(given: Array, expected: Expected) -> str | None:
+def not_summed(case: Case, given: Array, expected: Expected) -> str | None:
     """The expected tensor, but for a sum over the rows that was not taken."""
     value = expected.value
     if given.ndim != value.ndim + 1 or given.shape[1:] != value.shape:
         return None
-    return "right once it is summed over axis 0" if near(given.sum(axis=0), value) else None
+    return "right once it is summed over axis 0" if near(case, given.sum(axis=0), value) else None
 
 
-def transposed(own: Array, expected: Expected) -> str | None:
+def transposed(case: Case, own: Array, expected: Expected) -> str | None:
     """The square matrix turned."""
     if own.ndim != 2 or own.shape[::-1] != expected.value.shape:
         return None
-    return "the transpose of what is expected" if near(own.T, expected.value) else None
+    return "the transpose of what is expected" if near(case, own.T, expected.value) else None
 
 
-def one_step_late(name: str, own: Mapping[str, Array]) -> str | None:
+def one_step_late(case: Case, name: str, own: Mapping[str, Array]) -> str | None:
     """The subject's own tensor of the step before."""
     step, _, rest = name.partition("/")
     before = own.get(f"{int(step) - 1}/{rest}")
-    late = before is not None and name in own and near(own[name], before)
+    late = before is not None and name in own and near(case, own[name], before)
     return "the tensor of the step before: one step late" if late else None
 
 
@@ -231,10 +235,10 @@ def constant_ratio(case: Case, own: Array, expected: Expected) -> str | None:
     if own.size < 2 or own.shape != value.shape or not np.isfinite(square) or not square:
         return None
     ratio = float((mine * value).sum()) / square
-    if not ratio or not near(own, value * ratio):
+    if not ratio or not near(case, own, value * ratio):
         return None
     for meaning, number in numbers(case).items():
-        if abs(ratio - number) <= FEW_ROUNDINGS * np.finfo(own.dtype).eps * abs(number):
+        if abs(ratio - number) <= few_roundings(case) * abs(number):
             return f"{meaning} times what is expected"
     return f"{ratio:.6g} times what is expected"
 
@@ -252,8 +256,13 @@ def numbers(case: Case) -> dict[str, float]:
     return found | {"the learning rate": rate, "minus the learning rate": -rate}
 
 
-def near(own: Array, value: Array) -> bool:
+def few_roundings(case: Case) -> float:
+    """Relative to its largest element, by how much rounding may have changed a tensor that shows a signature."""
+    return FEW_ROUNDINGS * 2 * limits(case.dtype)[0]
+
+
+def near(case: Case, own: Array, value: Array) -> bool:
     """Whether two tensors are the same but for rounding."""
     largest = np.abs(value).max(initial=0)
     apart = np.abs(own.astype(np.float64) - value)
-    return bool(np.all(apart <= FEW_ROUNDINGS * np.finfo(own.dtype).eps * largest))
+    return bool(np.all(apart <= few_roundings(case) * largest))

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..arithmetic.tracked import Tracked, tracked
 from ..reference import Case, Trace
+from ..reference.dtypes import DTYPES, cast, limits
 from ..reference.layers import Array
-from ..reference.step import Training
+from ..reference.step import Start, Training
 from ..reference.trace import is_given
 
 
@@ -28,8 +29,6 @@ class Expected(NamedTuple):
 
 
 Judge: TypeAlias = Callable[[str, Expected], None]
-Start: TypeAlias = Callable[[Case, Callable[[str, Array], Array]], Training]
-"""What starts a run of a case with a hook: ``Training``, or a faulty one."""
 
 
 class Tolerance(Protocol):
@@ -82,7 +81,7 @@ class Computed:
         return True
 
 
-COMPUTED_DTYPES = frozenset({"float16", "float32", "float64"})
+COMPUTED_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 """Dtypes whose rounding float64 can track."""
 
 
@@ -113,7 +112,7 @@ def expectation(made: Array, dtype: str) -> Expected:
     assert isinstance(made, Tracked)
     value, sigma = made.value, made.sigma
     with np.errstate(over="ignore"):
-        rounded = value.astype(dtype)
+        rounded = cast(value, dtype)
     overflowed: Array = np.where(np.isinf(rounded), rounded.astype(value.dtype), value)
     return Expected(overflowed, sigma)
 
@@ -128,19 +127,19 @@ class EpsilonTable:
 
     limit: float = 8.0
 
-    EPSILONS: ClassVar[dict[str, float]] = {"float16": 64.0, "float32": 64.0, "float64": 64.0, "longdouble": 64.0}
+    EPSILONS: ClassVar[dict[str, float]] = dict.fromkeys(DTYPES, 64.0)
 
     def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
         arrays = {name: np.asarray(trace[name]) for name in trace}
-        return {name: Expected(array, self.sigma(array)) for name, array in arrays.items()}
+        return {name: Expected(array, self.sigma(array, trace.dtype_of(name))) for name, array in arrays.items()}
 
     def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
         return False
 
-    def sigma(self, reference: Array) -> float:
+    def sigma(self, reference: Array, dtype: str) -> float:
         if reference.dtype.kind != "f":
             return 0.0
-        number = np.finfo(reference.dtype)
+        unit, _, normal = limits(dtype)
         largest = float(np.abs(reference[np.isfinite(reference)]).max(initial=0))
-        kind = "longdouble" if reference.dtype == np.longdouble else reference.dtype.name
-        return max(self.EPSILONS[kind] * float(number.eps) * largest, float(number.tiny)) / self.limit
+        kind = "longdouble" if reference.dtype == np.longdouble else dtype
+        return max(self.EPSILONS[kind] * 2 * unit * largest, normal) / self.limit

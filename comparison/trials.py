@@ -20,11 +20,12 @@ import numpy as np
 
 from ..adapters import Adapter, Unsupported, load_adapter
 from ..cases.random import random_case
-from ..faults import Fault, conventions_of, faults_of, record
-from ..reference import Case, Trace, run
+from ..faults import Fault, conventions_of, faults_of
+from ..reference import Case, Trace
 from .compare import Comparison
 from .coverage import Coverage, Watched
 from .rules import refused
+from .running import run
 from .tolerance import Computed
 from .verdicts import HARMLESS
 
@@ -181,12 +182,12 @@ class Bench:
     def visible(self, fault: Fault) -> bool:
         """Whether a float64 run with the fault differs from the right one by more than rounding."""
         assert self.wide.case is not None
-        faulty = record(self.wide.case, fault)
+        faulty = run(self.wide.case, fault.start, str(fault))
         return any(apart(self.wide[name], faulty.tensors.get(name)) for name in self.wide)
 
     def plant(self, fault: Fault, kind: Kind = "fault") -> Trial:
         """Run the case with a fault, or with another convention, and compare."""
-        right, faulty = self.comparison.baseline, record(self.case, fault)
+        right, faulty = self.comparison.baseline, run(self.case, fault.start, str(fault))
         found = self.comparison.of(faulty)
         failing = {tensor.operation for tensor in found.tensors if tensor.verdict == "disagree"}
         makes = {operation.name for operation in right.operations if fault.makes(operation)}

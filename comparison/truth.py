@@ -17,6 +17,7 @@ import numpy as np
 from ..arithmetic.ball import balls, distance
 from ..arithmetic.counting import multiply_adds
 from ..reference import Case, Trace, train
+from ..reference.dtypes import limits
 from ..reference.layers import Array
 from ..reference.trace import is_given
 
@@ -41,7 +42,7 @@ class Truth:
 
     def roundoffs(self, name: str, array: Array, dtype: str) -> float:
         """That distance in unit roundoffs of the dtype, relative to the tensor's largest element."""
-        unit = float(np.finfo(dtype).eps) / 2
+        unit, _, _ = limits(dtype)
         apart = self.distance(name, array)
         largest = self.largest[name]
         return apart / (unit * largest) if largest else (0.0 if apart == 0 else math.inf)

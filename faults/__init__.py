@@ -7,8 +7,9 @@ every site of a case where it can happen; ``record`` runs the case with it.
 from __future__ import annotations
 
 from ..reference import Case, Operation
+from ..reference.step import Start
 from . import activations, affine, attention, clipping, dropout, layers, losses, normalisation, optimizers, steps
-from .base import Fault, Mistake, Start, record
+from .base import Fault, Mistake, record
 from .conventions import conventions_at, conventions_of
 
 FAULTS: dict[str, type[Mistake]] = {

@@ -14,14 +14,9 @@ from functools import partial
 from inspect import getdoc
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
-import numpy as np
-
 from ..reference import LAYERS, LOSSES, OPTIMIZERS, Case, Layer, Loss, Node, Operation, Optimizer, Term, Trace
 from ..reference.layers import Shape
-from ..reference.step import Keep, Training
-
-Start: TypeAlias = Callable[[Case, Keep], Training]
-"""What starts a run of a case, each tensor passing through the hook; ``Training`` itself is one."""
+from ..reference.step import Start, Training, run
 
 Part: TypeAlias = Literal["forward", "backward", "statistics", "clipping", "update"]
 """What of a layer, a loss or an optimizer can be wrong. Statistics are made by the forward operation."""
@@ -65,11 +60,7 @@ def record(case: Case, fault: Fault) -> Trace:
     >>> print(cc.record(case)["0/backward/o"].sum().round(8), trace["0/backward/o"].sum().round(8))
     0.0 -0.70771982
     """
-    trace = Trace(source=str(fault), case=case, environment={"version": np.__version__, "device": "cpu"})
-    # As in a right run: an overflow or a NaN is a result like any other.
-    with np.errstate(all="ignore"):
-        fault.start(case, trace.keep).run()
-    return trace
+    return run(case, fault.start, str(fault))
 
 
 class Mistake:

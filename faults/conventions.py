@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ..reference import Case, CaseError, Layer, Loss, Operation, Optimizer
-from .base import Fault, Start, in_layer, in_loss, in_optimizer, makes_in
+from ..reference.step import Start
+from .base import Fault, in_layer, in_loss, in_optimizer, makes_in
 
 T = TypeVar("T", Layer, Loss, Optimizer)
 

@@ -6,8 +6,9 @@ Read in this order, the modules are a course: ``layers``, ``losses``, ``network`
 
 from __future__ import annotations
 
-from .case import DTYPES, Batch, Case
+from .case import Batch, Case
 from .clipping import CLIPS, Clip, ClipByGlobalNorm, ClipByValue
+from .dtypes import DTYPES
 from .errors import CaseError
 from .layers import (
     LAYERS,

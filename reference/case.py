@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .clipping import Clip
+from .dtypes import DTYPES, cast, held
 from .errors import CaseError, listed
 from .layers import Array, Shape
 from .losses import Loss
@@ -25,9 +26,6 @@ from .network import (
     terms,
 )
 from .optimizers import Optimizer
-
-DTYPES = ("float16", "float32", "float64", "longdouble")
-"""The dtypes that a case can be computed in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +53,9 @@ class Case:
     Nodes are listed in an order in which they can be computed; the loss takes the last one. Several losses are listed
     as terms, whose weighted sum is the loss. One batch serves every step; otherwise there is one batch a step; or, with
     ``micro_batches`` of more than 1, so many batches a step, whose gradients are accumulated. Weights, inputs and
-    targets are cast once to ``dtype``, and what they are then is everyone's exact input. Parameters in ``frozen`` have
-    a gradient, and are not updated.
-    ``symbols`` are names of nodes and parameters as a text writes them.
+    targets are cast once to ``dtype``, and what they are then is everyone's exact input; bfloat16 numbers are held as
+    float32. Parameters in ``frozen`` have a gradient, and are not updated. ``symbols`` are names of nodes and
+    parameters as a text writes them.
 
     Raises:
         CaseError: anything that does not fit together, with its place, what is expected and what was received.
@@ -328,20 +326,20 @@ def require_known(name: str, known: Collection[str], key: str, what: str) -> Non
 
 
 def exact(dtype: str, values: Any, key: str) -> Array:
-    """The values as a read-only array of the dtype, every one finite.
+    """The values as a read-only array of the dtype, every one finite; bfloat16 numbers as float32.
 
     Raises:
         CaseError: values that are not numbers, ragged rows, NaN, an infinity, a number too large for the dtype.
     """
     try:
-        given = np.asarray(values)
+        given = held(np.asarray(values))
     except ValueError:
         raise CaseError("rows of equal length", "a ragged array", key=key) from None
     if given.dtype.kind not in ("iu" if dtype == "int64" else "iuf"):
         wanted = "whole numbers" if dtype == "int64" else "numbers"
         raise CaseError(wanted, f"values of type {given.dtype}", key=key)
     with np.errstate(over="ignore"):
-        array = given.astype(dtype, order="C")
+        array = cast(given, dtype)
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])

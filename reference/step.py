@@ -15,25 +15,41 @@ import numpy as np
 
 from .case import Batch, Case
 from .clipping import Clip
+from .errors import CaseError
 from .layers import Array
 from .network import Node, Term
 from .trace import Operation, Trace
 
 Keep: TypeAlias = Callable[[str, Array], Array]
+Start: TypeAlias = "Callable[[Case, Keep], Training]"
+"""What starts a run of a case, each tensor passing through the hook: ``Training``, or a faulty one."""
 
 
-def run(case: Case) -> Trace:
+def run(
+    case: Case,
+    start: Start | None = None,
+    source: str = "reference",
+    hook: Callable[[Trace], Keep] | None = None,
+) -> Trace:
     """Compute every step of the case and return everything that was computed.
+
+    NumPy does the arithmetic, unless the ``hook`` made for the trace hands back arrays that do their own.
+
+    Raises:
+        CaseError: a case in bfloat16, in which NumPy does not compute, without such a hook.
 
     >>> import crosscheck as cc
     >>> trace = run(cc.load_case("article"))
     >>> print(trace["0/forward/o.softmax"].round(8))
     [[0.29228018 0.03001013 0.67770969]]
     """
-    trace = Trace(case=case, environment={"version": np.__version__, "device": "cpu"})
+    if case.dtype == "bfloat16" and hook is None:
+        raise CaseError("a dtype that NumPy computes in", "'bfloat16' (crosscheck.record computes in it)", key="dtype")
+    trace = Trace(source=source, case=case, environment={"version": np.__version__, "device": "cpu"})
+    keep = hook(trace) if hook else trace.keep
     # An overflow or a NaN is a result like any other: it is in the trace, and no warning.
     with np.errstate(all="ignore"):
-        trace.operations = train(case, trace.keep)
+        trace.operations = (start or Training)(case, keep).run()
     return trace
 
 

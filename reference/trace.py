@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .case import Case
+from .dtypes import held
 from .layers import Array
 
 GIVEN = frozenset({"data", "initial"})
@@ -45,12 +46,23 @@ class Trace:
     tensors: dict[str, Array] = field(default_factory=dict)
     given: dict[str, Array] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    """Of each tensor whose dtype NumPy lacks, which it is: ``bfloat16``, whose numbers are held as float32."""
 
-    def keep(self, name: str, made: Array) -> Array:
-        """Store a tensor under its name and hand it back: the hook of a plain run."""
+    def keep(self, name: str, made: Array, dtype: str = "") -> Array:
+        """Store a tensor under its name and hand it back: the hook of a plain run.
+
+        ``dtype`` is for numbers that NumPy cannot say the dtype of.
+        """
+        if dtype or held(made) is not made:
+            self.dtypes[name] = dtype or str(made.dtype)
         store = self.given if is_given(name) else self.tensors
-        store[name] = made
+        store[name] = held(made)
         return made
+
+    def dtype_of(self, name: str) -> str:
+        """The dtype of a tensor."""
+        return self.dtypes.get(name) or str(self[name].dtype)
 
     def __getitem__(self, name: str) -> Array:
         return self.given[name] if is_given(name) else self.tensors[name]

@@ -235,6 +235,6 @@ def coverage_section(coverage: Coverage) -> Section:
     )
     note = (
         "Each operation on the subject's own inputs. 8 sigma are allowed. The median is over the elements that are not "
-        "exactly what is expected. No adapter computes in bfloat16 yet, so that it is not covered."
+        "exactly what is expected."
     )
     return Section("By kind, dtype and subject", note, COVERAGE, sorted(rows), words=3)

@@ -429,12 +429,12 @@ def test_perturbations_that_are_not_zero_are_noticed(able: Find, name: str, monk
 
 def test_a_gradient_may_differ_by_the_rounding_of_a_compiler_only() -> None:
     plain = np.array([1.0, -2.0, 0.0])
-    contract.require_unperturbed("w", plain, plain * (1 + 8 * 2.0**-52), "mine")
+    contract.require_unperturbed("w", plain, plain * (1 + 8 * 2.0**-52), "mine", dtype="float64")
     for other in (plain + 1e-12, plain * np.nan, plain[::-1]):
         with pytest.raises(Altered, match="mine: the perturbations change the gradient of 'w'"):
-            contract.require_unperturbed("w", plain, other, "mine")
+            contract.require_unperturbed("w", plain, other, "mine", dtype="float64")
     with np.errstate(invalid="ignore"):  # what is NaN both times is the same
-        contract.require_unperturbed("w", plain * np.nan, plain * np.nan, "mine")
+        contract.require_unperturbed("w", plain * np.nan, plain * np.nan, "mine", dtype="float64")
 
 
 # ------------------------------------------------------------------------------------------------------ not installed

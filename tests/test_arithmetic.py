@@ -23,11 +23,12 @@ from crosscheck.arithmetic.base import (
     Outside,
     raw,
 )
-from crosscheck.arithmetic.bfloat16 import BFloat16, rounded
+from crosscheck.arithmetic.bfloat16 import BFloat16
 from crosscheck.arithmetic.poison import Poison
 from crosscheck.arithmetic.tracked import PIECE, Tracked, multiplicity, pieces, tracked
 from crosscheck.reference import LAYERS as ALL_LAYERS
 from crosscheck.reference import Layer, run, train
+from crosscheck.reference.dtypes import to_bfloat16
 from crosscheck.reference.elementary import erf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -589,15 +590,15 @@ def test_rounding_is_that_of_ml_dtypes() -> None:
     x = np.concatenate([bits, edges]).view(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         expected = x.astype(ml_dtypes.bfloat16).astype(np.float32)
-    np.testing.assert_array_equal(rounded(x), expected)
+    np.testing.assert_array_equal(to_bfloat16(x), expected)
 
 
 def test_bfloat16_rounds_after_every_operation() -> None:
     a, b = (BFloat16.lift(x) for x in random(11).standard_normal((2, 40, 30)))
     for made in (a, a + b, a * b / 3, np.exp(a), np.tanh(a), a @ b.T, a.sum(axis=0), a.mean(), np.where(a > b, a, b)):
-        np.testing.assert_array_equal(made.value, rounded(made.value))
+        np.testing.assert_array_equal(made.value, to_bfloat16(made.value))
     single = ((a.value * b.value) + a.value).astype(np.float32)
-    assert (rounded(single) != (a * b + a).value).any()
+    assert (to_bfloat16(single) != (a * b + a).value).any()
 
 
 # ------------------------------------------------------------------------------------- the reference in each arithmetic
@@ -674,7 +675,7 @@ def test_whole_cases_run_unchanged(cls: type[Arithmetic], seed: int) -> None:
         elif cls is Poison:
             np.testing.assert_array_equal(raw(array), trace[name])
         else:
-            np.testing.assert_array_equal(array.value, rounded(array.value))
+            np.testing.assert_array_equal(array.value, to_bfloat16(array.value))
 
 
 def errors(made: dict[str, Any], trace: Any) -> Iterator[tuple[str, float]]:
@@ -726,9 +727,9 @@ def test_bfloat16_is_within_its_sigma() -> None:
         case = network(seed)
         own = followed(case, BFloat16.lift)
         trace = cc.Trace(tensors={name: array.value for name, array in own.items()})
-        given_ = {name: rounded(weight) for name, weight in case.weights.items()}
+        given_ = {name: to_bfloat16(weight) for name, weight in case.weights.items()}
         batches = tuple(
-            cc.Batch(rounded(b.inputs), b.targets if case.loss.integer_targets else rounded(b.targets))
+            cc.Batch(to_bfloat16(b.inputs), b.targets if case.loss.integer_targets else to_bfloat16(b.targets))
             for b in case.batches
         )
         case = cc.Case(

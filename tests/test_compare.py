@@ -210,7 +210,8 @@ def test_epsilon_table_is_relative_to_the_largest_element() -> None:
     table = cc.EpsilonTable()
     for dtype in (np.float16, np.float32, np.float64, np.longdouble):
         array = np.array([0.0, -4.0, 1.0], dtype)
-        assert table.limit * table.sigma(array) == pytest.approx(64 * 4 * float(np.finfo(dtype).eps))
-    assert table.sigma(np.zeros(3)) > 0
-    assert table.sigma(np.array([np.nan, np.inf, 1.0])) == table.sigma(np.array([1.0]))
-    assert table.sigma(np.array([3])) == 0
+        assert table.limit * table.sigma(array, str(array.dtype)) == pytest.approx(64 * 4 * float(np.finfo(dtype).eps))
+    assert table.limit * table.sigma(np.array([-4.0], np.float32), "bfloat16") == 64 * 4 * 2**-7
+    assert table.sigma(np.zeros(3), "float64") > 0
+    assert table.sigma(np.array([np.nan, np.inf, 1.0]), "float64") == table.sigma(np.array([1.0]), "float64")
+    assert table.sigma(np.array([3]), "int64") == 0

@@ -217,7 +217,7 @@ def test_a_report_has_every_fault_and_what_was_missed() -> None:
     assert "Missed" in text
     assert all(trial.name.replace("_", "\\_") in text for trial in trials.trials)
     assert '"gates"' in to_json(trials)
-    assert "bfloat16" in coverage_to_markdown(trials.coverage)
+    assert "By kind, dtype and subject" in coverage_to_markdown(trials.coverage)
 
 
 def test_a_comparison_of_a_right_run_has_no_diagnosis() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from ...reference import Case, Node, Term, Trace
+from ...reference.dtypes import held
 from ...reference.layers import Array
 from ...reference.step import target_name
 from .. import contract
@@ -120,7 +121,7 @@ class Jax(contract.Adapter):
     """JAX with the whole training step jitted as one function."""
 
     name: ClassVar[str] = "jax"
-    dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float32", "float64"})
+    dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "bfloat16", "float32", "float64"})
     parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
 
     def devices(self) -> tuple[str, ...]:
@@ -144,20 +145,23 @@ class Jax(contract.Adapter):
         """The training loop, every tensor of it kept."""
         program = Program(case)
         step_function, unperturbed = self.compiled(program.step, 5), self.compiled(program.unperturbed, 3)
-        given: Tensors = {name: jnp.asarray(weight) for name, weight in case.weights.items()}
-        contract.require_read_back(case, lambda name: np.asarray(given[name]), self.name)
+        given: Tensors = {name: to_jax(weight, case.dtype) for name, weight in case.weights.items()}
+        contract.require_read_back(case, lambda name: to_numpy(given[name]), self.name)
         weights = {name: given[name] for name in case.parameters}
         statistics = {name: held for name, held in given.items() if name not in case.parameters}
         state = program.start(weights)
         trace = Trace()
         for step in range(case.steps):
             batches, shares = case.batches_of(step), case.shares(step)
-            data = [as_jax(contract.data_of(batch, case)) for batch in batches]
+            data = [
+                {name: to_jax(array, case.dtype) for name, array in contract.data_of(batch, case).items()}
+                for batch in batches
+            ]
             shapes = [contract.perturbations(case, batch.inputs.shape) for batch in batches]
             zeros = [{path: jnp.zeros(shape, dtype=case.dtype) for path, shape in one.items()} for one in shapes]
             made = step_function(weights, statistics, state, zeros, data, shares)
             if step == 0:
-                self.require_unperturbed(unperturbed(weights, statistics, data[0], shares[0]), made.batches[0])
+                self.require_unperturbed(case, unperturbed(weights, statistics, data[0], shares[0]), made.batches[0])
             weights, statistics, state = made.weights, made.batches[-1].statistics, made.state
             for place, of_batch in zip(case.places(step), made.batches, strict=True):
                 for path, tensor in self.named_of_batch(of_batch).items():
@@ -166,13 +170,13 @@ class Jax(contract.Adapter):
                 trace.keep(f"{step}/{path}", np.array(tensor))
         return trace
 
-    def require_unperturbed(self, gradients: Tensors, perturbed: OfBatch) -> None:
+    def require_unperturbed(self, case: Case, gradients: Tensors, perturbed: OfBatch) -> None:
         """Raise Altered unless these are the gradients of the run with perturbations."""
-        plain = {name: np.asarray(gradient) for name, gradient in gradients.items()}
+        plain = {name: to_numpy(gradient) for name, gradient in gradients.items()}
         scale = contract.largest(plain.values())
         for name, gradient in plain.items():
-            found = np.asarray(perturbed.gradients[name])
-            contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+            found = to_numpy(perturbed.gradients[name])
+            contract.require_unperturbed(name, gradient, found, self.name, dtype=case.dtype, scale=scale)
 
     def named_of_batch(self, made: OfBatch) -> Mapping[str, Array]:
         """What a batch made, by ``PHASE/NAME``."""
@@ -188,10 +192,10 @@ class Jax(contract.Adapter):
             named |= {f"clipped/{name}": gradient for name, gradient in made.clipped.items()}
         for slot, (kind, field) in slots.items():
             for inner in states(made.state, kind):
-                held = getattr(inner, field)
+                kept = getattr(inner, field)
                 for name in case.trained:
-                    value = held[name] if isinstance(held, dict) else held
-                    named[f"state/{name}.{slot}"] = np.asarray(value).astype(case.dtype)
+                    value = kept[name] if isinstance(kept, dict) else kept
+                    named[f"state/{name}.{slot}"] = jnp.asarray(value, dtype=case.dtype)
         named |= {f"update/{name}": made.weights[name] for name in case.trained}
         return named
 
@@ -209,9 +213,14 @@ class JaxEager(Jax):
         return function
 
 
-def as_jax(arrays: Mapping[str, Array]) -> Tensors:
-    """The arrays in JAX."""
-    return {name: jnp.asarray(array) for name, array in arrays.items()}
+def to_jax(array: Array, dtype: str) -> Tensor:
+    """An array of a case as JAX has it: numbers in the dtype, indices as they are."""
+    return jnp.asarray(array, dtype=dtype if array.dtype.kind == "f" else None)
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """A tensor's values; bfloat16 numbers as float32."""
+    return held(np.asarray(tensor))
 
 
 def states(state: Any, kind: type[Any]) -> list[Any]:

@@ -20,7 +20,12 @@ from ...reference.step import target_name
 from .. import contract
 from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
 
-DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
+DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
 
 Forward: TypeAlias = Callable[..., tuple[dict[str, torch.Tensor], torch.Tensor]]
 
@@ -87,9 +92,13 @@ class Network(nn.Module):
             return torch.func.functional_call(module, perturbed, tuple(inputs), given)  # type: ignore[no-any-return]
         return module(*inputs, **given)  # type: ignore[no-any-return]
 
-    def as_case(self, name: str, tensor: torch.Tensor) -> Array:
+    def as_case(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that belongs to a parameter, in the layout of the case."""
-        return to_numpy(tensor.T if name in self.transposed and tensor.ndim == 2 else tensor)
+        return tensor.T if name in self.transposed and tensor.ndim == 2 else tensor
+
+    def gradients(self, phase: str, parameters: Mapping[str, nn.Parameter]) -> dict[str, torch.Tensor]:
+        """What has accumulated in some parameters, by ``PHASE/NAME``."""
+        return {f"{phase}/{name}": self.as_case(name, gradient_of(held)) for name, held in parameters.items()}
 
     def as_torch(self, name: str, shape: Shape) -> Shape:
         """The shape, in the layout of the module, of a tensor that belongs to a parameter."""
@@ -130,7 +139,7 @@ class Torch(contract.Adapter):
     def train(self, case: Case, device: str) -> Trace:
         """The ordinary training loop of PyTorch, every tensor of it kept."""
         network = Network(case, device)
-        contract.require_read_back(case, lambda name: network.as_case(name, network.held[name]), self.name)
+        contract.require_read_back(case, lambda name: to_numpy(network.as_case(name, network.held[name])), self.name)
         part = OPTIMIZERS[case.optimizer.kind]
         optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
         forward = self.forward(network)
@@ -140,36 +149,28 @@ class Torch(contract.Adapter):
                 group["lr"] = rate
             network.zero_grad()
             for place, batch, share in zip(case.places(step), case.batches_of(step), case.shares(step), strict=True):
-                data = {
-                    name: torch.from_numpy(a.copy()).to(device) for name, a in contract.data_of(batch, case).items()
-                }
+                data = {name: to_torch(a, case.dtype, device) for name, a in contract.data_of(batch, case).items()}
                 made = self.differentiated(network, forward, batch, data, share)
                 if not trace:
                     self.require_unperturbed(network, forward, data, share)
-                for path, array in made.items():
-                    trace.keep(f"{place}/{path}", array)
-            kept = {
-                f"gradient/{name}": network.as_case(name, gradient_of(parameter))
-                for name, parameter in network.shared.items()
-            }
+                keep(trace, place, made)
             trained = {name: network.shared[name] for name in case.trained}
+            keep(trace, step, network.gradients("gradient", network.shared))
             if case.clip:
                 CLIPS[case.clip.kind].clip(list(trained.values()), case.clip)
-                kept |= {f"clipped/{name}": network.as_case(name, gradient_of(p)) for name, p in trained.items()}
+                keep(trace, step, network.gradients("clipped", trained))
             optimizer.step()
             for name, parameter in trained.items():
                 for slot, key in part.slots.items():
                     held = optimizer.state[parameter].get(key)
                     if held is not None:
-                        kept[f"state/{name}.{slot}"] = network.as_case(name, held.to(parameter.dtype))
-                kept[f"update/{name}"] = network.as_case(name, parameter)
-            for path, array in kept.items():
-                trace.keep(f"{step}/{path}", array)
+                        keep(trace, step, {f"state/{name}.{slot}": network.as_case(name, held.to(parameter.dtype))})
+                keep(trace, step, {f"update/{name}": network.as_case(name, parameter)})
         return trace
 
     def differentiated(
         self, network: Network, forward: Forward, batch: Batch, data: Mapping[str, torch.Tensor], share: float
-    ) -> dict[str, Array]:
+    ) -> dict[str, torch.Tensor]:
         """Forward and backward of one batch, by ``PHASE/NAME``; the parameters' gradients add up in the parameters."""
         case = network.case
         like: dict[str, Any] = {"dtype": DTYPES[case.dtype], "device": data["input"].device, "requires_grad": True}
@@ -178,9 +179,9 @@ class Torch(contract.Adapter):
             for path, shape in contract.perturbations(case, batch.inputs.shape).items()
         }
         values, loss = forward(data, zeros)
-        made = {f"state/{name}": to_numpy(statistic) for name, statistic in network.statistics.items()}
+        made = {f"state/{name}": statistic.clone() for name, statistic in network.statistics.items()}
         contract.objective(loss, share).backward()
-        made |= {f"forward/{name}": to_numpy(value) for name, value in values.items()}
+        made |= {f"forward/{name}": value for name, value in values.items()}
         return made | {path: network.as_case(owner(path), gradient_of(zero)) for path, zero in zeros.items()}
 
     def forward(self, network: Network) -> Forward:
@@ -205,7 +206,7 @@ class Torch(contract.Adapter):
         scale = contract.largest(gradients.values())
         for name, gradient in gradients.items():
             found = to_numpy(gradient_of(network.shared[name]))
-            contract.require_unperturbed(name, gradient, found, self.name, scale=scale)
+            contract.require_unperturbed(name, gradient, found, self.name, dtype=network.case.dtype, scale=scale)
 
 
 class TorchCompile(Torch):
@@ -231,14 +232,28 @@ class TorchCompile(Torch):
             yield
 
 
+def keep(trace: Trace, place: object, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Store tensors under their full names."""
+    for path, tensor in tensors.items():
+        lacking = "bfloat16" if tensor.dtype == torch.bfloat16 else ""  # in NumPy
+        trace.keep(f"{place}/{path}", to_numpy(tensor), lacking)
+
+
 def owner(path: str) -> str:
     """Whose gradient a path names: ``j.weight`` of ``gradient/j.weight->j``."""
     return path.partition("/")[2].partition("->")[0]
 
 
+def to_torch(array: Array, dtype: str, device: str) -> torch.Tensor:
+    """An array of a case as a tensor: numbers in the dtype, indices as they are."""
+    tensor = torch.from_numpy(array.copy())
+    return tensor.to(device, DTYPES[dtype]) if tensor.is_floating_point() else tensor.to(device)
+
+
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """A tensor's values, copied, in C order."""
-    return np.array(tensor.detach().cpu().numpy(), order="C")
+    """A tensor's values, copied, in C order; bfloat16 numbers as float32."""
+    tensor = tensor.detach().cpu()
+    return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), order="C")
 
 
 def gradient_of(leaf: torch.Tensor) -> torch.Tensor:
