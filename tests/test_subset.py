@@ -303,7 +303,7 @@ OUTSIDE: dict[str, Callable[[Any], object]] = {
     "x.std": lambda x: x.std(),
     "x.min": lambda x: x.min(),
     "cumsum": np.cumsum,
-    "expm1": np.expm1,
+    "sinh": np.sinh,
     "minimum": lambda x: np.minimum(x, 0),
     "isnan": np.isnan,
     "linalg.norm": np.linalg.norm,
@@ -378,6 +378,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: (
         np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + elementary.erf(x)
     ),
+    "elementary near 0": lambda x: np.expm1(x) + np.log1p(np.abs(x)),
     "mask": lambda x: np.where(x > 0, x, np.zeros_like(x)) + (x < 0) * x,
     "maximum": lambda x: np.maximum(x, 0) - x.max(axis=-1, keepdims=True),
     "sums": lambda x: x.sum(axis=0) + x.mean(axis=0) + x.sum(),
