@@ -44,6 +44,44 @@ TRIALS: dict[str, Trial] = {
     "relu-rank-3": Trial(cc.Relu(), ((2, N, O),)),
     "tanh": Trial(cc.Tanh(), ((N, O),)),
     "sigmoid": Trial(cc.Sigmoid(), ((N, O),)),
+    "log_sigmoid": Trial(cc.LogSigmoid(), ((2, N, O),)),
+    "softplus": Trial(cc.Softplus(), ((N, O),)),
+    # Some inputs are beyond the threshold.
+    "softplus-of beta": Trial(cc.Softplus(beta=3.0, threshold=2.0), ((2, N, O),)),
+    "softplus-exact": Trial(cc.Softplus(0.7, threshold=0.25, beyond="exact"), ((N, O),)),
+    "softsign": Trial(cc.Softsign(), ((2, N, O),)),
+    "leaky_relu": Trial(cc.LeakyRelu(), ((N, O),)),
+    "leaky_relu-falling": Trial(cc.LeakyRelu(-0.3), ((2, N, O),)),
+    "leaky_relu-right": Trial(cc.LeakyRelu(0.3, "right"), ((1, O),)),
+    "prelu": Trial(cc.PRelu(), ((N, O),)),
+    "prelu-rank-1": Trial(cc.PRelu(), ((N,),)),
+    "prelu-channels": Trial(cc.PRelu(O), ((N, O),)),
+    "prelu-channels of sequences": Trial(cc.PRelu(I), ((N, I, O),)),
+    "prelu-channels of images": Trial(cc.PRelu(I, "right"), ((2, I, 4, O),)),
+    "prelu-one row": Trial(cc.PRelu(O), ((1, O),)),
+    "elu": Trial(cc.Elu(), ((N, O),)),
+    "elu-alpha": Trial(cc.Elu(0.3, "right"), ((2, N, O),)),
+    "selu": Trial(cc.Selu(), ((N, O),)),
+    "selu-right": Trial(cc.Selu("right"), ((2, N, O),)),
+    "celu": Trial(cc.Celu(), ((N, O),)),
+    "celu-alpha": Trial(cc.Celu(0.3), ((2, N, O),)),
+    "hardtanh": Trial(cc.Hardtanh(), ((2, N, O),)),
+    "hardtanh-bounds": Trial(cc.Hardtanh(-0.3, 0.7, "inside"), ((N, O),)),
+    "relu6": Trial(cc.Relu6(), ((N, O),)),
+    "relu6-inside": Trial(cc.Relu6("inside"), ((2, N, O),)),
+    "hard_sigmoid": Trial(cc.HardSigmoid(), ((2, N, O),)),
+    "hard_swish": Trial(cc.HardSwish(), ((N, O),)),
+    "hard_swish-inside": Trial(cc.HardSwish("inside"), ((2, N, O),)),
+    "silu": Trial(cc.Silu(), ((2, N, O),)),
+    "mish": Trial(cc.Mish(), ((2, N, O),)),
+    "glu": Trial(cc.Glu(), ((N, 2 * O),)),
+    "glu-rank-3": Trial(cc.Glu(), ((2, N, 2 * I),)),
+    "glu-rank-1": Trial(cc.Glu(), ((2 * I,),)),
+    "swiglu": Trial(cc.SwiGlu(), ((N, O), (N, O))),
+    "swiglu-rank-3": Trial(cc.SwiGlu(), ((2, N, O), (2, N, O))),
+    "log_softmax": Trial(cc.LogSoftmax(), ((N, O),)),
+    "log_softmax-rank-3": Trial(cc.LogSoftmax(), ((2, N, O),)),
+    "log_softmax-one row": Trial(cc.LogSoftmax(), ((1, O),)),
     "softmax": Trial(cc.Softmax(), ((N, O),)),
     "softmax-rank-1": Trial(cc.Softmax(), ((O,),)),
     "softmax-rank-3": Trial(cc.Softmax(), ((2, N, O),)),
@@ -283,6 +321,23 @@ def test_the_attention_of_jax_is_of_float32_whatever_it_is_given() -> None:
         assert dtype == "float32" or apart > 2.0**-30
 
 
+@pytest.mark.parametrize(
+    ("module", "layer"), [("CELU", cc.Celu(0.3)), ("Hardsigmoid", cc.HardSigmoid())], ids=["celu", "hard_sigmoid"]
+)
+def test_a_derivative_of_torch_is_of_float32_whatever_it_is_given(module: str, layer: Any) -> None:
+    """Why the adapter composes these: in float64 a constant of the backward has the precision of float32."""
+    torch = pytest.importorskip("torch")
+    trial = Trial(layer, ((N, O),))
+    drawn = draw(trial, "float64")
+    x = torch.tensor(drawn.inputs[0], requires_grad=True)
+    y = getattr(torch.nn, module)(*vars(layer).values())(x)
+    (dx,) = torch.autograd.grad(y, x, torch.tensor(drawn.dy))
+    found = by_hand(trial, drawn)
+    assert_near("y", found.y, y.detach().numpy(), EPSILONS * 2.0**-52)
+    apart = np.max(np.abs(dx.numpy() - found.dinputs[0])) / np.max(np.abs(found.dinputs[0]))
+    assert 2.0**-40 < apart < 2.0**-23
+
+
 @every_framework
 @every_dtype
 def test_the_derivative_of_relu_at_zero_is_zero_in_frameworks_too(framework: str, dtype: str) -> None:
@@ -303,6 +358,17 @@ def test_softmax_of_large_logits_is_the_frameworks(framework: str) -> None:
 # --------------------------------------------------------------------------------------- against central differences
 
 
+def kinks_of(layer: Any) -> tuple[float, ...]:
+    """Where the derivative of a layer jumps."""
+    if layer.kind in ("relu", "leaky_relu", "prelu", "elu", "selu"):
+        return (0.0,)
+    if layer.kind == "softplus":
+        return (layer.threshold / layer.beta,) if layer.beyond == "linear" else ()
+    return {"hardtanh": lambda: (layer.low, layer.high), "relu6": lambda: (0.0, 6.0)}.get(
+        layer.kind, lambda: (-3.0, 3.0) if layer.kind.startswith("hard_") else ()
+    )()
+
+
 def central_differences(function: Callable[[Array], Any], at: Array) -> Array:
     """The derivative of a number by every element of an array: ``(f(x + h) - f(x - h)) / 2 h``."""
     h = np.finfo(at.dtype).eps ** (np.ones((), at.dtype) / 3)
@@ -317,8 +383,7 @@ def central_differences(function: Callable[[Array], Any], at: Array) -> Array:
 @every_trial
 def test_every_gradient_is_the_slope_of_the_forward(trial: Trial) -> None:
     drawn = draw(trial, "longdouble")
-    kinked = trial.layer.kind == "relu"
-    assert not kinked or min(np.min(np.abs(x)) for x in drawn.inputs) > 1e-3, "an input within reach of a kink"
+    assert all(np.min(np.abs(drawn.inputs[0] - kink)) > 1e-3 for kink in kinks_of(trial.layer)), "a kink within reach"
     found = by_hand(trial, drawn)
 
     def pulled(inputs: list[Array], params: dict[str, Array]) -> Any:
