@@ -106,7 +106,8 @@ class HardSigmoid(Layer):
     Shapes: x and y alike.
 
     Same layer elsewhere: torch.nn.Hardsigmoid, whose derivative is 1/6 as a float32 number in float64 too;
-    jax.nn.hard_sigmoid, keras.activations.hard_sigmoid of Keras 3; in Keras 2 it was ``0.2 x + 0.5`` between -2.5 and 2.5, which is ONNX's default too.
+    jax.nn.hard_sigmoid; keras.activations.hard_sigmoid of Keras 3. In Keras 2, and by default in ONNX, it is
+    ``0.2 x + 0.5`` between -2.5 and 2.5.
 
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2.
 
