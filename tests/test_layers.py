@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from crosscheck.adapters import load_adapter
 from crosscheck.adapters.contract import perturbations
+from crosscheck.cases.random import KINKS
 from crosscheck.reference import Layer
 from crosscheck.reference.elementary import erf
 from hypothesis import given
@@ -356,15 +357,9 @@ def test_the_derivative_of_relu_at_zero_is_zero_in_frameworks_too(framework: str
 
 def kinks_of(layer: Any) -> tuple[float, ...]:
     """Where the derivative of a layer jumps, or the layer itself."""
-    if layer.kind in ("relu", "leaky_relu", "prelu", "elu", "selu"):
-        return (0.0,)
-    if layer.kind in ("hard_sigmoid", "hard_swish"):
-        return (-3.0, 3.0)
     if layer.kind == "softplus":
         return (layer.threshold / layer.beta,) if layer.beyond == "linear" else ()
-    if layer.kind == "hardtanh":
-        return (layer.low, layer.high)
-    return (0.0, 6.0) if layer.kind == "relu6" else ()
+    return KINKS.get(layer.kind, lambda layer: ())(layer)
 
 
 AT_KINKS: dict[str, tuple[Layer, dict[float, float], dict[str, bool]]] = {
