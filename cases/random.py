@@ -6,7 +6,7 @@ step to step, and a batch norm never follows a layer with a bias directly, whose
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,10 +24,28 @@ from .drawing import draw_batch, draw_weights
 T = TypeVar("T")
 
 WIDTHS = (3, 5, 7, 9, 11, 13)
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "softmax")
+ACTIVATIONS = (
+    *("relu", "tanh", "sigmoid", "log_sigmoid", "softplus", "softsign"),
+    *("leaky_relu", "prelu", "elu", "selu", "celu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"),
+    *("gelu", "silu", "mish"),
+)
+OF_ROWS = ("softmax", "log_softmax")
+"""Activations too, half as often as the others."""
+KINKS: dict[str, Callable[[Any], tuple[float, ...]]] = {
+    **dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "selu"), lambda layer: (0.0,)),
+    **dict.fromkeys(("hard_sigmoid", "hard_swish"), lambda layer: (-3.0, 3.0)),
+    "relu6": lambda layer: (0.0, 6.0),
+    "hardtanh": lambda layer: (layer.low, layer.high),
+}
+"""The inputs at which the derivative of an activation is a matter of convention."""
+FLAT = frozenset({"relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
+"""Activations that give exactly the same for many inputs; gelu does far below 0."""
+ROUND = frozenset({*ACTIVATIONS, *OF_ROWS, "embedding"})
+"""Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
+GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
-    "rows": frozenset({"embedding", "batch_norm"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention"}),
+    "rows": frozenset({"embedding", "batch_norm", "glu"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu"}),
     "images": frozenset({"conv2d", "batch_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
@@ -120,7 +138,7 @@ class Drawn:
 
     def block(self) -> None:
         """One block of layers behind the last node."""
-        blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched]
+        blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched, self.gated]
         if self.form != "images":
             blocks += [self.residual, self.shared]
         if self.form == "sequences":
@@ -163,11 +181,25 @@ class Drawn:
         if self.chance(0.3):
             self.add(LAYERS["add"](), before, before)
             return
-        one, other = self.generator.permutation(self.activations())[:2]
-        self.add(LAYERS[one](), before)
+        one, other = map(str, self.generator.permutation([*self.activations(), *OF_ROWS])[:2])
+        self.add(LAYERS[one](**self.options(one)), before)
         first = self.last
-        self.add(LAYERS[other](), before)
+        self.add(LAYERS[other](**self.options(other)), before)
         self.add(LAYERS["add"](), first, self.last)
+
+    def gated(self, kind: str | None = None) -> None:
+        """One value as a gate of another, both made of the last one: in one piece or in two."""
+        if (kind or self.one_of(*GATES)) == "glu" and self.form != "images":
+            self.add(LAYERS["dense"](self.shape[-1], 2 * self.width()))  # type: ignore[call-arg]
+            self.add(LAYERS["glu"]())
+        else:
+            before = self.last
+            self.affine()
+            gate = self.last
+            self.add(self.nodes[-1].layer, before)
+            self.add(LAYERS["swiglu"](), gate, self.last)
+        if self.chance(0.5):
+            self.affine()
 
     def attention(self) -> None:
         """Queries, keys and values of one value, and the attention over them."""
@@ -191,7 +223,9 @@ class Drawn:
         elif kind in ("layer_norm", "batch_norm"):
             self.activation()
             self.normalisation(kind)
-        elif kind == "softmax" or kind in ACTIVATIONS:
+        elif kind in GATES:
+            self.gated(kind)
+        elif kind in (*ACTIVATIONS, *OF_ROWS):
             self.activation(kind)
         else:
             raise AssertionError(f"no rule for {kind}")
@@ -209,17 +243,33 @@ class Drawn:
             self.add(LAYERS["dense"](self.shape[-1], self.width()))  # type: ignore[call-arg]
 
     def activation(self, kind: str | None = None) -> None:
-        """An activation; before a relu something with weights, where it needs that."""
+        """An activation; before one with a kink something with weights, where it needs that."""
         kinds = self.activations()
-        chosen = kind or self.one_of(*kinds, *kinds[:-1])  # softmax half as often as the others
-        if chosen == "relu" and chosen not in kinds:
+        chosen = kind or self.one_of(*kinds, *kinds, *OF_ROWS)
+        if chosen in KINKS and chosen not in kinds:
             self.affine()
-        tanh = chosen == "gelu" and self.chance(0.4)
-        self.add(LAYERS[chosen](**({"approximate": "tanh"} if tanh else {})))
+        self.add(LAYERS[chosen](**self.options(chosen)))
 
     def activations(self) -> list[str]:
-        """Those that may follow: no relu of what may be exactly 0, where its derivative is a matter of convention."""
-        return [kind for kind in ACTIVATIONS if kind != "relu" or not self.may_be_zero(self.last)]
+        """Those that may follow: none with a kink after what may lie at the kink exactly."""
+        return [kind for kind in ACTIVATIONS if kind not in KINKS or not self.all_of(self.last, ROUND)]
+
+    def options(self, kind: str) -> dict[str, Any]:
+        """Fields of an activation, some of them other than what it has everywhere."""
+        if kind == "gelu":
+            return {"approximate": "tanh"} if self.chance(0.4) else {}
+        if kind == "leaky_relu":
+            return {"slope": self.one_of(0.25, 2.0**-6)}
+        if kind == "prelu":
+            return {"channels": self.shape[1]} if self.chance(0.6) else {}
+        if kind in ("elu", "celu"):
+            return {"alpha": self.one_of(0.5, 1.0, 1.75)}
+        if kind == "softplus":
+            beyond = self.one_of("linear", "exact")
+            return {"beyond": beyond, "beta": self.one_of(0.75, 1.0, 2.0)}
+        if kind == "hardtanh":
+            return {"low": -0.75, "high": 1.25} if self.chance(0.5) else {}
+        return {}
 
     def normalisation(self, kind: str | None = None) -> None:
         """Layer norm or, where it can stand, batch norm."""
@@ -228,7 +278,7 @@ class Drawn:
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
         if chosen == "layer_norm":
             # A row of equal values has no deviation, and outside the root nothing keeps its derivative finite.
-            flat = self.form == "images" or self.may_be_zero(self.last)
+            flat = self.form == "images" or self.all_of(self.last, FLAT)
             place: dict[str, Any] = {"epsilon_in": "outside"} if not flat and self.chance(0.15) else {}
             self.add(LAYERS["layer_norm"](self.shape[-1], epsilon, **place))  # type: ignore[call-arg]
             return
@@ -239,12 +289,12 @@ class Drawn:
         options |= {"momentum": 0.875, "momentum_of": "old"} if self.chance(0.3) else {"momentum": 0.125}
         self.add(LAYERS["batch_norm"](self.shape[1], epsilon, **options))  # type: ignore[call-arg]
 
-    def may_be_zero(self, name: str) -> bool:
-        """Whether a value may be exactly 0 in places: a relu does that, gelu far below 0, and a sum of such values."""
+    def all_of(self, name: str, kinds: Container[str]) -> bool:
+        """Whether a value is given by layers of these kinds, or is a sum of such values."""
         node = next((node for node in self.nodes if node.name == name), None)
-        if node is None or node.layer.kind not in ("relu", "gelu", "add"):
-            return False
-        return node.layer.kind != "add" or all(map(self.may_be_zero, node.takes))
+        if node is None or node.layer.kind != "add":
+            return node is not None and node.layer.kind in kinds
+        return all(self.all_of(taken, kinds) for taken in node.takes)
 
     # ------------------------------------------------------------------------------------------- loss, optimizer, data
 

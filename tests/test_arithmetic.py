@@ -147,6 +147,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "vectors": lambda x: x[0] @ x.T + (x @ x[1])[..., None].sum(axis=-1) + x[0] @ x[1],
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
+    "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
     "identity": lambda x: x * x + (x + x) - (x - x) + x / x,
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "two masks": lambda x: (x < 4) * ((x >= -2) * x),
@@ -269,7 +270,9 @@ BY_HAND: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "square": (lambda a, b: a * a, (2 * A * SA) ** 2 + 3 * SA**4 + (ROUNDED * A * A) ** 2),
     "cube": (lambda a, b: a**3, (3 * A**2 * SA) ** 2 + (2 * ROUNDED * A**3) ** 2),
     "exp": (lambda a, b: np.exp(a), (np.exp(A) * SA) ** 2 + (2 * ROUNDED * np.exp(A)) ** 2),
+    "expm1": (lambda a, b: np.expm1(a), (np.exp(A) * SA) ** 2 + (2 * ROUNDED * np.expm1(A)) ** 2),
     "log": (lambda a, b: np.log(abs(a)), (SA / A) ** 2 + (2 * ROUNDED * np.log(np.abs(A))) ** 2),
+    "log1p": (lambda a, b: np.log1p(abs(a)), (SA / (1 + np.abs(A))) ** 2 + (2 * ROUNDED * np.log1p(np.abs(A))) ** 2),
     "tanh": (lambda a, b: np.tanh(a), ((1 - np.tanh(A) ** 2) * SA) ** 2 + (2 * ROUNDED * np.tanh(A)) ** 2),
     "arctan": (lambda a, b: np.arctan(a), (SA / (1 + A * A)) ** 2 + (2 * ROUNDED * np.arctan(A)) ** 2),
     "sqrt": (lambda a, b: np.sqrt(abs(a)), SA**2 / (4 * np.abs(A)) + ROUNDED**2 * np.abs(A)),
@@ -298,7 +301,7 @@ def test_the_variance_is_the_formula_written_out(operation: Callable[[Any, Any],
     np.testing.assert_allclose(operation(sigma(A, SA), sigma(B, SB)).variance, variance, rtol=1e-12)
 
 
-SPREADING = "add subtract multiply divide square cube exp log tanh arctan sqrt power".split()
+SPREADING = "add subtract multiply divide square cube exp expm1 log log1p tanh arctan sqrt power".split()
 
 
 @pytest.mark.parametrize("operation", [BY_HAND[name][0] for name in SPREADING], ids=SPREADING)
@@ -342,7 +345,9 @@ FRESH: dict[str, Callable[[Any, Any], Any]] = {
     "square": lambda a, b: np.square(a),
     "power": lambda a, b: a**3,
     "exp": lambda a, b: np.exp(a),
+    "expm1": lambda a, b: np.expm1(a),
     "log": lambda a, b: np.log(positive(a)),
+    "log1p": lambda a, b: np.log1p(positive(a)),
     "tanh": lambda a, b: np.tanh(a),
     "arctan": lambda a, b: np.arctan(a),
     "erf": lambda a, b: erf(a),
@@ -376,13 +381,13 @@ def test_float32_is_within_sigma_and_sigma_is_not_idle(operation: Callable[[Any,
     assert 0.02 < math.sqrt(squares / count) < 1.1
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "arctan"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "arctan"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_table_of_accuracies_holds_here(name: str, dtype: str) -> None:
     """The worst error of NumPy's own functions is within 8 sigma with room: k = 2 allows 9.2 roundoffs, NumPy has 4."""
     wide, ufunc = ("float64", "longdouble")[dtype == "float64"], getattr(np, name)
     x = (4 * random(6).standard_normal(200_000)).astype(dtype)
-    x = np.abs(x) if name == "log" else x
+    x = np.abs(x) if name.startswith("log") else x
     true = ufunc(x.astype(wide))
     error = np.abs(ufunc(x).astype(wide) - true)
     made = ufunc(tracked(dtype).lift(x))
@@ -568,7 +573,7 @@ def test_large_arrays_in_pieces_give_the_same(
     a, b = (cls.pair(generator.standard_normal(shape), generator.uniform(0, 1e-4, shape)) for shape in shapes)
     operations: list[Callable[[], Any]] = [
         *(lambda f=f: f(a, b) for f in (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.less, np.equal)),
-        *(lambda f=f: f(a * b) for f in (np.exp, np.tanh, np.arctan, np.abs, np.negative, np.square, erf)),
+        *(lambda f=f: f(a * b) for f in (np.exp, np.expm1, np.tanh, np.arctan, np.abs, np.negative, np.square, erf)),
         lambda: np.where(a > b, np.sqrt(np.abs(a)), np.log(np.abs(b))),
         lambda: 0.1 * b**3 + 0.999**b,
     ]
@@ -772,6 +777,28 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "relu": (cc.Relu(), ((20, 30),)),
     "tanh": (cc.Tanh(), ((20, 30),)),
     "sigmoid": (cc.Sigmoid(), ((20, 30),)),
+    "log_sigmoid": (cc.LogSigmoid(), ((20, 30),)),
+    "softplus": (cc.Softplus(beta=2.0, threshold=2.0), ((20, 30),)),
+    "softplus-exact": (cc.Softplus(beyond="exact"), ((20, 30),)),
+    "softsign": (cc.Softsign(), ((20, 30),)),
+    "leaky_relu": (cc.LeakyRelu(0.3), ((20, 30),)),
+    "prelu": (cc.PRelu(), ((20, 30),)),
+    "prelu-channels": (cc.PRelu(6, "right"), ((3, 6, 9, 8),)),
+    "elu": (cc.Elu(0.3), ((20, 30),)),
+    "elu-right": (cc.Elu(0.3, "right"), ((20, 30),)),
+    "selu": (cc.Selu(), ((20, 30),)),
+    "celu": (cc.Celu(0.3), ((20, 30),)),
+    "hardtanh": (cc.Hardtanh(-0.3, 0.7), ((20, 30),)),
+    "hardtanh-inside": (cc.Hardtanh(-0.3, 0.7, "inside"), ((20, 30),)),
+    "relu6": (cc.Relu6(), ((20, 30),)),
+    "hard_sigmoid": (cc.HardSigmoid(), ((20, 30),)),
+    "hard_swish": (cc.HardSwish(), ((20, 30),)),
+    "hard_swish-inside": (cc.HardSwish("inside"), ((20, 30),)),
+    "silu": (cc.Silu(), ((20, 30),)),
+    "mish": (cc.Mish(), ((20, 30),)),
+    "glu": (cc.Glu(), ((2, 20, 60),)),
+    "swiglu": (cc.SwiGlu(), ((20, 30), (20, 30))),
+    "log_softmax": (cc.LogSoftmax(), ((20, 30),)),
     "gelu": (cc.Gelu(), ((20, 30),)),
     "gelu-tanh": (cc.Gelu("tanh"), ((20, 30),)),
     "softmax": (cc.Softmax(), ((20, 30),)),

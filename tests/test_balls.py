@@ -59,6 +59,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "stacks": lambda x: np.stack([x, 2 * x]) @ x.T + x @ np.stack([x, 2 * x]).swapaxes(-1, -2),
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
+    "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "more masks": lambda x: (x < 4) * ((x >= -2) * x),
     "plain mask": lambda x: np.where(np.arange(3) == 1, x, np.zeros_like(x)) + (np.arange(3) == 1) * x,
@@ -206,7 +207,7 @@ def test_the_distance_is_certified() -> None:
 
 def test_float64_is_as_near_to_the_truth_as_it_should_be() -> None:
     x = random(2).standard_normal(200)
-    for function in (np.exp, np.tanh, erf, np.arctan):
+    for function in (np.exp, np.expm1, np.tanh, erf, np.arctan):
         y = function(x)
         assert (distance(function(BALLS.lift(x)), y).upper <= 2 * np.spacing(np.abs(y))).all()
 
@@ -231,6 +232,28 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "relu": (cc.Relu(), ((N, O),)),
     "tanh": (cc.Tanh(), ((N, O),)),
     "sigmoid": (cc.Sigmoid(), ((N, O),)),
+    "log_sigmoid": (cc.LogSigmoid(), ((N, O),)),
+    "softplus": (cc.Softplus(beta=3.0, threshold=2.0), ((N, O),)),
+    "softplus-exact": (cc.Softplus(beyond="exact"), ((N, O),)),
+    "softsign": (cc.Softsign(), ((N, O),)),
+    "leaky_relu": (cc.LeakyRelu(0.3), ((N, O),)),
+    "prelu": (cc.PRelu(), ((N, O),)),
+    "prelu-channels": (cc.PRelu(I, "right"), ((N, I, O),)),
+    "elu": (cc.Elu(0.3), ((N, O),)),
+    "elu-right": (cc.Elu(0.3, "right"), ((N, O),)),
+    "selu": (cc.Selu(), ((N, O),)),
+    "celu": (cc.Celu(0.3), ((N, O),)),
+    "hardtanh": (cc.Hardtanh(-0.3, 0.7), ((N, O),)),
+    "hardtanh-inside": (cc.Hardtanh(-0.3, 0.7, "inside"), ((N, O),)),
+    "relu6": (cc.Relu6(), ((N, O),)),
+    "hard_sigmoid": (cc.HardSigmoid(), ((N, O),)),
+    "hard_swish": (cc.HardSwish(), ((N, O),)),
+    "hard_swish-inside": (cc.HardSwish("inside"), ((N, O),)),
+    "silu": (cc.Silu(), ((N, O),)),
+    "mish": (cc.Mish(), ((N, O),)),
+    "glu": (cc.Glu(), ((2, N, 2 * O),)),
+    "swiglu": (cc.SwiGlu(), ((N, O), (N, O))),
+    "log_softmax": (cc.LogSoftmax(), ((N, O),)),
     "gelu": (cc.Gelu(), ((N, O),)),
     "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from crosscheck.adapters import load_adapter
 from crosscheck.adapters.contract import perturbations
+from crosscheck.cases.random import KINKS
 from crosscheck.reference import Layer
 from crosscheck.reference.elementary import erf
 from hypothesis import given
@@ -44,6 +45,44 @@ TRIALS: dict[str, Trial] = {
     "relu-rank-3": Trial(cc.Relu(), ((2, N, O),)),
     "tanh": Trial(cc.Tanh(), ((N, O),)),
     "sigmoid": Trial(cc.Sigmoid(), ((N, O),)),
+    "log_sigmoid": Trial(cc.LogSigmoid(), ((2, N, O),)),
+    "softplus": Trial(cc.Softplus(), ((N, O),)),
+    # Some inputs are beyond the threshold.
+    "softplus-of beta": Trial(cc.Softplus(beta=3.0, threshold=2.0), ((2, N, O),)),
+    "softplus-exact": Trial(cc.Softplus(0.7, threshold=0.25, beyond="exact"), ((N, O),)),
+    "softsign": Trial(cc.Softsign(), ((2, N, O),)),
+    "leaky_relu": Trial(cc.LeakyRelu(), ((N, O),)),
+    "leaky_relu-falling": Trial(cc.LeakyRelu(-0.3), ((2, N, O),)),
+    "leaky_relu-right": Trial(cc.LeakyRelu(0.3, "right"), ((1, O),)),
+    "prelu": Trial(cc.PRelu(), ((N, O),)),
+    "prelu-rank-1": Trial(cc.PRelu(), ((N,),)),
+    "prelu-channels": Trial(cc.PRelu(O), ((N, O),)),
+    "prelu-channels of sequences": Trial(cc.PRelu(I), ((N, I, O),)),
+    "prelu-channels of images": Trial(cc.PRelu(I, "right"), ((2, I, 4, O),)),
+    "prelu-one row": Trial(cc.PRelu(O), ((1, O),)),
+    "elu": Trial(cc.Elu(), ((N, O),)),
+    "elu-alpha": Trial(cc.Elu(0.3, "right"), ((2, N, O),)),
+    "selu": Trial(cc.Selu(), ((N, O),)),
+    "selu-right": Trial(cc.Selu("right"), ((2, N, O),)),
+    "celu": Trial(cc.Celu(), ((N, O),)),
+    "celu-alpha": Trial(cc.Celu(0.3), ((2, N, O),)),
+    "hardtanh": Trial(cc.Hardtanh(), ((2, N, O),)),
+    "hardtanh-bounds": Trial(cc.Hardtanh(-0.3, 0.7, "inside"), ((N, O),)),
+    "relu6": Trial(cc.Relu6(), ((N, O),)),
+    "relu6-inside": Trial(cc.Relu6("inside"), ((2, N, O),)),
+    "hard_sigmoid": Trial(cc.HardSigmoid(), ((2, N, O),)),
+    "hard_swish": Trial(cc.HardSwish(), ((N, O),)),
+    "hard_swish-inside": Trial(cc.HardSwish("inside"), ((2, N, O),)),
+    "silu": Trial(cc.Silu(), ((2, N, O),)),
+    "mish": Trial(cc.Mish(), ((2, N, O),)),
+    "glu": Trial(cc.Glu(), ((N, 2 * O),)),
+    "glu-rank-3": Trial(cc.Glu(), ((2, N, 2 * I),)),
+    "glu-rank-1": Trial(cc.Glu(), ((2 * I,),)),
+    "swiglu": Trial(cc.SwiGlu(), ((N, O), (N, O))),
+    "swiglu-rank-3": Trial(cc.SwiGlu(), ((2, N, O), (2, N, O))),
+    "log_softmax": Trial(cc.LogSoftmax(), ((N, O),)),
+    "log_softmax-rank-3": Trial(cc.LogSoftmax(), ((2, N, O),)),
+    "log_softmax-one row": Trial(cc.LogSoftmax(), ((1, O),)),
     "softmax": Trial(cc.Softmax(), ((N, O),)),
     "softmax-rank-1": Trial(cc.Softmax(), ((O,),)),
     "softmax-rank-3": Trial(cc.Softmax(), ((2, N, O),)),
@@ -76,6 +115,13 @@ TRIALS: dict[str, Trial] = {
     "attention-fewer keys": Trial(cc.ScaledDotProductAttention(causal=True), ((2, N, I), (2, 4, I), (2, 4, O))),
     "attention-unscaled": Trial(cc.ScaledDotProductAttention(scale="none"), ((2, 4, I), (2, N, I), (2, N, O))),
 }
+
+NOT_ELEMENTWISE = {
+    *("dense", "add", "embedding", "conv2d", "scaled_dot_product_attention", "layer_norm", "batch_norm"),
+    *("softmax", "log_softmax", "glu", "swiglu"),
+    "gelu",  # far below 0 its 1 + erf cancels, and JAX's erfc does not
+}
+"""Kinds for which inputs far out are tried otherwise."""
 
 LACKING: dict[str, set[str]] = {"torch": {"layer_norm-epsilon outside", "batch_norm-biased"}, "jax": set()}
 """Trials that a framework cannot express."""
@@ -283,6 +329,23 @@ def test_the_attention_of_jax_is_of_float32_whatever_it_is_given() -> None:
         assert dtype == "float32" or apart > 2.0**-30
 
 
+@pytest.mark.parametrize(
+    ("module", "layer"), [("CELU", cc.Celu(0.3)), ("Hardsigmoid", cc.HardSigmoid())], ids=["celu", "hard_sigmoid"]
+)
+def test_a_derivative_of_torch_is_of_float32_whatever_it_is_given(module: str, layer: Any) -> None:
+    """Why the adapter composes these: in float64 a constant of the backward has the precision of float32."""
+    torch = pytest.importorskip("torch")
+    trial = Trial(layer, ((N, O),))
+    drawn = draw(trial, "float64")
+    x = torch.tensor(drawn.inputs[0], requires_grad=True)
+    y = getattr(torch.nn, module)(*vars(layer).values())(x)
+    (dx,) = torch.autograd.grad(y, x, torch.tensor(drawn.dy))
+    found = by_hand(trial, drawn)
+    assert_near("y", found.y, y.detach().numpy(), EPSILONS * 2.0**-52)
+    apart = np.max(np.abs(dx.numpy() - found.dinputs[0])) / np.max(np.abs(found.dinputs[0]))
+    assert 2.0**-40 < apart < 2.0**-23
+
+
 @every_framework
 @every_dtype
 def test_the_derivative_of_relu_at_zero_is_zero_in_frameworks_too(framework: str, dtype: str) -> None:
@@ -290,6 +353,92 @@ def test_the_derivative_of_relu_at_zero_is_zero_in_frameworks_too(framework: str
     x = np.array([[0.0, -0.0, 1.0], [-1.0, 2.0, 0.0]], dtype)
     drawn = Drawn([x], {}, draw(trial, dtype).dy)
     np.testing.assert_array_equal(FRAMEWORKS[framework](trial, drawn).dinputs[0], np.where(x > 0, drawn.dy, 0))
+
+
+def kinks_of(layer: Any) -> tuple[float, ...]:
+    """Where the derivative of a layer jumps, or the layer itself."""
+    if layer.kind == "softplus":
+        return (layer.threshold / layer.beta,) if layer.beyond == "linear" else ()
+    return KINKS.get(layer.kind, lambda layer: ())(layer)
+
+
+AT_KINKS: dict[str, tuple[Layer, dict[float, float], dict[str, bool]]] = {
+    "leaky_relu left": (cc.LeakyRelu(0.25, "left"), {0.0: 0.25}, {"torch": True, "jax": False}),
+    "leaky_relu right": (cc.LeakyRelu(0.25, "right"), {0.0: 1.0}, {"torch": False, "jax": True}),
+    "prelu left": (cc.PRelu(1, "left"), {0.0: 0.5}, {"torch": True, "jax": True}),
+    "prelu right": (cc.PRelu(1, "right"), {0.0: 1.0}, {"torch": False, "jax": True}),
+    "elu left": (cc.Elu(0.5, "left"), {0.0: 0.5}, {"torch": True, "jax": True}),
+    "elu right": (cc.Elu(0.5, "right"), {0.0: 1.0}, {"torch": False, "jax": False}),
+    "selu left": (cc.Selu("left"), {0.0: 1.7580993408473768}, {"torch": True, "jax": True}),
+    "selu right": (cc.Selu("right"), {0.0: 1.0507009873554805}, {"torch": False, "jax": False}),
+    "celu": (cc.Celu(0.5), {0.0: 1.0}, {"torch": True, "jax": True}),
+    "hardtanh outside": (cc.Hardtanh(), {-1.0: 0.0, 1.0: 0.0}, {"torch": True, "jax": False}),
+    "hardtanh inside": (cc.Hardtanh(at_bounds="inside"), {-1.0: 1.0, 1.0: 1.0}, {"torch": False, "jax": True}),
+    "hardtanh outside other bounds": (cc.Hardtanh(-2, 3), {-2.0: 0.0, 3.0: 0.0}, {"torch": True, "jax": True}),
+    "relu6 outside": (cc.Relu6(), {0.0: 0.0, 6.0: 0.0}, {"torch": True, "jax": True}),
+    "relu6 inside": (cc.Relu6("inside"), {0.0: 0.0, 6.0: 1.0}, {"torch": False, "jax": False}),
+    "hard_sigmoid": (cc.HardSigmoid(), {-3.0: 0.0, 3.0: 0.0}, {"torch": True, "jax": True}),
+    "hard_swish outside": (cc.HardSwish("outside"), {-3.0: 0.0, 3.0: 1.0}, {"torch": True, "jax": True}),
+    "hard_swish inside": (cc.HardSwish("inside"), {-3.0: -0.5, 3.0: 1.5}, {"torch": False, "jax": False}),
+    "softsign": (cc.Softsign(), {0.0: 1.0}, {"torch": True, "jax": True}),
+}
+"""A layer, its derivative where pieces of it meet, and whether that is the derivative in a framework too."""
+
+
+def at_kinks(layer: Layer, dtype: str) -> tuple[Trial, Drawn, Array]:
+    """A layer at its kinks, and the gradients that it should have there."""
+    _, slopes, _ = next(entry for entry in AT_KINKS.values() if entry[0] == layer)
+    x = np.array([list(slopes)] * 2, dtype)
+    dy = np.array([[1.5] * len(slopes), [-2.5] * len(slopes)], dtype)
+    params = {name: np.full(shape, 0.5, dtype) for name, shape in layer.parameters().items()}
+    return Trial(layer, (x.shape,)), Drawn([x], params, dy), dy * np.array(list(slopes.values()), dtype)
+
+
+every_kink = pytest.mark.parametrize("name", AT_KINKS)
+
+
+@every_kink
+@every_dtype
+def test_the_derivative_at_a_kink_is_that_of_the_convention(name: str, dtype: str) -> None:
+    trial, drawn, expected = at_kinks(AT_KINKS[name][0], dtype)
+    found = by_hand(trial, drawn)
+    np.testing.assert_allclose(found.dinputs[0], expected, rtol=4 * np.finfo(dtype).eps, atol=0)
+    assert not any(dparam.any() for dparam in found.dparams.values())
+
+
+@every_kink
+@every_framework
+def test_which_convention_a_framework_has_at_a_kink(name: str, framework: str) -> None:
+    """Measured. Where a framework has another derivative only inputs at exactly the kink tell."""
+    layer, _, same = AT_KINKS[name]
+    trial, drawn, expected = at_kinks(layer, "float64")
+    found = FRAMEWORKS[framework](trial, drawn).dinputs[0]
+    assert np.all(np.isclose(found, expected, rtol=1e-14, atol=0)) == same[framework]
+
+
+ELEMENTWISE = [name for name, trial in TRIALS.items() if trial.layer.kind not in NOT_ELEMENTWISE]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@every_framework
+@every_dtype
+def test_far_out_and_near_nothing_activations_are_the_frameworks(name: str, framework: str, dtype: str) -> None:
+    """Element by element, and without a warning. At kinks conventions differ: another test has those."""
+    layer, limits = TRIALS[name].layer, np.finfo(dtype)
+    # XLA takes subnormal numbers for 0.
+    least = float(limits.smallest_subnormal if framework == "torch" else limits.smallest_normal) * 64
+    far = [-1e4, -800.0, -90.0, -31.0, 31.0, 90.0, 800.0, 1e4]
+    near = [sign * size for size in (least, 2.0**-60, 2.0**-20) for sign in (-1, 1)]
+    zero = [] if 0.0 in kinks_of(layer) else [0.0, -0.0]
+    channels = layer.parameters().get("weight", (1,))[0]
+    x = np.repeat(np.array([*far, *near, *zero], dtype)[:, None], channels, axis=1)
+    drawn = Drawn([x], draw(TRIALS[name], dtype).params, np.full_like(x, 1.5))
+    trial = Trial(layer, (x.shape,))
+    found, expected = by_hand(trial, drawn), FRAMEWORKS[framework](trial, drawn)
+    subnormal = 1024 * float(limits.smallest_normal)  # of which few bits are left
+    np.testing.assert_allclose(found.y, expected.y, rtol=64 * limits.eps, atol=subnormal)
+    # A derivative that is what is left of 1 is as exact as 1 is.
+    np.testing.assert_allclose(found.dinputs[0], expected.dinputs[0], rtol=64 * limits.eps, atol=4 * limits.eps)
 
 
 @every_framework
@@ -317,8 +466,7 @@ def central_differences(function: Callable[[Array], Any], at: Array) -> Array:
 @every_trial
 def test_every_gradient_is_the_slope_of_the_forward(trial: Trial) -> None:
     drawn = draw(trial, "longdouble")
-    kinked = trial.layer.kind == "relu"
-    assert not kinked or min(np.min(np.abs(x)) for x in drawn.inputs) > 1e-3, "an input within reach of a kink"
+    assert all(np.min(np.abs(drawn.inputs[0] - kink)) > 1e-3 for kink in kinks_of(trial.layer)), "a kink within reach"
     found = by_hand(trial, drawn)
 
     def pulled(inputs: list[Array], params: dict[str, Array]) -> Any:
@@ -403,6 +551,61 @@ def test_an_upstream_gradient_of_ones_sees_nothing_of_softmax() -> None:
     """Why every test here draws its upstream gradient at random."""
     _, saved = cc.Softmax().forward(draw(TRIALS["softmax"], "float64").inputs[0], {})
     assert np.abs(cc.Softmax().backward(np.ones((N, O)), saved, {})[0]).max() <= 2.0**-52
+
+
+EXACT_NEAR_NOTHING: dict[str, tuple[Layer, float, float]] = {
+    "softplus": (cc.Softplus(), -40.0, 4.248354255291589e-18),
+    "log_sigmoid": (cc.LogSigmoid(), 40.0, -4.248354255291589e-18),
+    "elu": (cc.Elu(0.5), -1e-20, -5e-21),
+    "celu": (cc.Celu(0.5), -1e-20, -1e-20),
+    "selu": (cc.Selu(), -1e-20, -1.7580993408473766e-20),
+    "silu": (cc.Silu(), -40.0, -1.6993417021166355e-16),
+    "mish": (cc.Mish(), -40.0, -1.6993417021166355e-16),
+}
+
+
+@pytest.mark.parametrize(("layer", "x", "y"), EXACT_NEAR_NOTHING.values(), ids=EXACT_NEAR_NOTHING)
+def test_what_is_nearly_nothing_is_exact(layer: Layer, x: float, y: float) -> None:
+    """``log(1 + exp(-40))`` and ``exp(-1e-20) - 1``, written so, are 0."""
+    found, _ = layer.forward(np.array([x]), {})
+    assert found[0] == pytest.approx(y, rel=1e-15)
+
+
+def test_log_softmax_of_large_logits_is_finite() -> None:
+    y, saved = cc.LogSoftmax().forward(np.array([[1e4, 0.0, -1e4]]), {})
+    dx, _ = cc.LogSoftmax().backward(np.array([[1.0, 2.0, 4.0]]), saved, {})
+    assert y.tolist() == [[0, -1e4, -2e4]]
+    assert dx.tolist() == [[-6, 2, 4]]
+
+
+def test_a_softplus_with_a_threshold_jumps_there() -> None:
+    x = np.array([20.0, np.nextafter(20.0, 21.0)])
+    y, saved = cc.Softplus().forward(x, {})
+    dx, _ = cc.Softplus().backward(np.ones(2), saved, {})
+    assert y[1] == x[1]
+    assert y[0] - x[0] == pytest.approx(np.exp(-20), rel=1e-5)
+    assert dx.tolist() == [1 / (1 + np.exp(-20.0)), 1]
+    assert cc.Softplus(beyond="exact").forward(x, {})[0][1] > y[1]
+
+
+@pytest.mark.parametrize("name", ["prelu", "prelu-channels of sequences", "prelu-channels of images"])
+def test_a_learned_slope_learns_from_negative_inputs_of_its_channel(name: str) -> None:
+    trial, drawn = TRIALS[name], draw(TRIALS[name], "float64")
+    (x,), channels = drawn.inputs, trial.layer.parameters()["weight"][0]
+    expected = [
+        sum(drawn.dy[place] * x[place] for place in np.ndindex(x.shape) if x[place] < 0 and place[1] % channels == c)
+        for c in range(channels)
+    ]
+    if channels == 1:
+        expected = [np.where(x < 0, drawn.dy * x, 0).sum()]
+    np.testing.assert_allclose(by_hand(trial, drawn).dparams["weight"], expected, rtol=1e-13)
+
+
+def test_the_halves_of_glu_are_value_and_gate() -> None:
+    y, saved = cc.Glu().forward(np.array([[2.0, 3.0, 1000.0, -1000.0]]), {})
+    dx, _ = cc.Glu().backward(np.array([[5.0, 7.0]]), saved, {})
+    assert y.tolist() == [[2, 0]]
+    assert dx.tolist() == [[5, 0, 0, 0]]
 
 
 def test_sigmoid_far_out_is_exact_and_silent() -> None:
@@ -530,6 +733,42 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "softmax of a number": (
         lambda: cc.Softmax().output_shape(()),
         "expected an input with at least one axis; received shape ()",
+    ),
+    "log_softmax of a number": (
+        lambda: cc.LogSoftmax().output_shape(()),
+        "expected an input with at least one axis; received shape ()",
+    ),
+    "softplus without a beta": (lambda: cc.Softplus(0.0), "beta: expected a number above 0; received 0.0"),
+    "celu without an alpha": (lambda: cc.Celu(-1.0), "alpha: expected a number above 0; received -1.0"),
+    "celu of nothing": (lambda: cc.Celu(float("nan")), "alpha: expected a number above 0; received nan"),
+    "bounds that fall": (
+        lambda: cc.Hardtanh(1.0, -1.0),
+        "high: expected a bound above 1.0, the lower one; received -1.0",
+    ),
+    "no slopes": (lambda: cc.PRelu(0), "channels: expected a number of channels of at least 1; received 0"),
+    "prelu of a number": (
+        lambda: cc.PRelu().output_shape(()),
+        "expected an input with at least one axis; received shape ()",
+    ),
+    "slopes of other channels": (
+        lambda: cc.PRelu(3).output_shape((7, 5, 3)),
+        "channels: expected 1, or the size of axis 1 of an input of shape (7, 5, 3); received 3",
+    ),
+    "slopes without channels": (
+        lambda: cc.PRelu(3).output_shape((3,)),
+        "channels: expected 1, or the size of axis 1 of an input of shape (3,); received 3",
+    ),
+    "glu without halves": (
+        lambda: cc.Glu().output_shape((6, 5)),
+        "expected an input whose last axis has two halves; received shape (6, 5)",
+    ),
+    "glu of a number": (
+        lambda: cc.Glu().output_shape(()),
+        "expected an input whose last axis has two halves; received shape ()",
+    ),
+    "swiglu of two shapes": (
+        lambda: cc.SwiGlu().output_shape((7, 5), (7, 1)),
+        "from: expected a gate and a value of equal shape; received (7, 5) and (7, 1)",
     ),
     "add of two shapes": (
         lambda: cc.Add().output_shape((7, 5), (7, 1)),

@@ -15,7 +15,7 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.cases import built_in
-from crosscheck.cases.random import random_case
+from crosscheck.cases.random import KINKS, random_case
 from crosscheck.cli import app
 from crosscheck.comparison.compare import Comparison
 from crosscheck.comparison.rules import RULES, refused
@@ -37,9 +37,9 @@ def kinds_of(case: cc.Case) -> set[str]:
 # ------------------------------------------------------------------------------------------------------ random networks
 
 
-def test_every_kind_stands_in_30_of_300_networks() -> None:
+def test_every_kind_stands_in_10_of_300_networks() -> None:
     stands_in = Counter(kind for seed in range(NETWORKS) for kind in kinds_of(random_case(seed)))
-    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 30} == {}
+    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 10} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,8 +57,10 @@ def test_random_networks_are_finite_and_off_the_kinks() -> None:
         case = random_case(seed)
         trace = run(case)
         assert all(np.isfinite(trace[name]).all() for name in trace), seed
-        taken = [node.takes[0] for node in case.nodes if node.layer.kind == "relu"]
-        assert all(trace[f"{step}/forward/{name}"].all() for step in range(case.steps) for name in taken), seed
+        for node in case.nodes:
+            kinks = KINKS.get(node.layer.kind, lambda layer: ())(node.layer)
+            taken = [trace[f"{step}/forward/{node.takes[0]}"] for step in range(case.steps) if kinks]
+            assert all(np.all(x != kink) for x in taken for kink in kinks), (seed, node.name)
 
 
 def test_a_random_network_is_the_same_in_every_dtype() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from .activations import Gelu, Relu, Sigmoid, Softmax, Tanh
+from .activations import LogSigmoid, Relu, Sigmoid, Softplus, Softsign, Tanh
 from .affine import Dense
 from .attention import ScaledDotProductAttention
 from .base import Array, Layer, Parameters, Shape
 from .convolution import Conv2d
 from .dropout import Dropout
 from .embedding import Embedding
+from .gated import Gelu, Glu, Mish, Silu, SwiGlu
+from .hard import HardSigmoid, HardSwish, Hardtanh, Relu6
 from .normalisation import BatchNorm, LayerNorm
+from .rectifiers import Celu, Elu, LeakyRelu, PRelu, Selu
+from .softmax import LogSoftmax, Softmax
 from .structure import Add
 
 LAYERS: dict[str, type[Layer]] = {
@@ -17,7 +21,11 @@ LAYERS: dict[str, type[Layer]] = {
     for layer in (
         *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
         *(LayerNorm, BatchNorm),
-        *(Relu, Tanh, Sigmoid, Gelu, Softmax),
+        *(Relu, Tanh, Sigmoid, LogSigmoid, Softplus, Softsign),
+        *(LeakyRelu, PRelu, Elu, Selu, Celu),
+        *(Hardtanh, Relu6, HardSigmoid, HardSwish),
+        *(Gelu, Silu, Mish, Glu, SwiGlu),
+        *(Softmax, LogSoftmax),
         *(Add, Dropout),
     )
 }
@@ -28,18 +36,35 @@ __all__ = [
     "Add",
     "Array",
     "BatchNorm",
+    "Celu",
     "Conv2d",
     "Dense",
     "Dropout",
+    "Elu",
     "Embedding",
     "Gelu",
+    "Glu",
+    "HardSigmoid",
+    "HardSwish",
+    "Hardtanh",
     "Layer",
     "LayerNorm",
+    "LeakyRelu",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PRelu",
     "Parameters",
     "Relu",
+    "Relu6",
     "ScaledDotProductAttention",
+    "Selu",
     "Shape",
     "Sigmoid",
+    "Silu",
     "Softmax",
+    "Softplus",
+    "Softsign",
+    "SwiGlu",
     "Tanh",
 ]

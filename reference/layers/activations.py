@@ -1,4 +1,4 @@
-"""Functions applied to every element, and softmax, applied to every row. Any shape; softmax over the last axis."""
+"""Functions applied to every element: relu, what squashes, and what is made of the logistic function. Any shape."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ..elementary import erf
-from ..errors import CaseError
-from .base import Array, Layer, Parameters, Shape, zeros_where
-
-CUBIC = 0.044715
-"""The factor of x^3 in the approximate GELU."""
+from .base import Array, Layer, Parameters, require_above_zero, zeros_where
 
 
 @dataclass(frozen=True)
@@ -90,8 +85,7 @@ class Sigmoid(Layer):
     kind: ClassVar[str] = "sigmoid"
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        e = np.exp(-np.abs(x))
-        y = np.where(x >= 0, np.ones_like(e), e) / (1 + e)
+        y = logistic(x)
         return y, y
 
     def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
@@ -100,100 +94,124 @@ class Sigmoid(Layer):
         return dx, {}
 
 
-@dataclass(frozen=True)
-class Gelu(Layer):
-    """Gaussian error linear unit: ``y = x Phi(x)``, with Phi the standard normal distribution.
+def logistic(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``, from ``exp(-|x|)``, which cannot overflow."""
+    e = np.exp(-np.abs(x))
+    y: Array = np.where(x >= 0, np.ones_like(e), e) / (1 + e)
+    return y
 
-    ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``, with derivative ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)``; or, approximately,
-    ``Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2``, which is off by 5e-4 at most.
+
+@dataclass(frozen=True)
+class LogSigmoid(Layer):
+    """Logarithm of the logistic function: ``y = log(1 / (1 + exp(-x)))``, with derivative ``1 / (1 + exp(x))``.
+
+    Computed as ``-log(1 + exp(-x))``: far below 0, where the logistic function is 0 and has no logarithm, it is x.
 
     Shapes: x and y alike.
 
-    Same layer elsewhere: torch.nn.GELU is exact unless it is asked for ``approximate="tanh"``, jax.nn.gelu is
-    approximate unless it is told ``approximate=False``, and computes erfc: far below 0, where 1 + erf cancels, it is
-    the more exact of the two. Keras has either default, by the name that it is called by.
+    Same layer elsewhere: torch.nn.LogSigmoid, jax.nn.log_sigmoid.
 
-    Source: Hendrycks & Gimpel 2016, "Gaussian error linear units", section 2.
+    Source: Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors", eq. 2, for the
+    logistic function.
 
-    >>> Gelu().forward(np.array([-1.0, 0.0, 2.0]), {})[0].round(6)
-    array([-0.158655,  0.      ,  1.9545  ])
-    >>> Gelu("tanh").forward(np.array([-1.0, 0.0, 2.0]), {})[0].round(6)
-    array([-0.158808,  0.      ,  1.954598])
+    >>> import numpy as np
+    >>> LogSigmoid().forward(np.array([-10000.0, 0.0]), {})[0].round(6)
+    array([-1.00000e+04, -6.93147e-01])
     """
 
-    kind: ClassVar[str] = "gelu"
+    kind: ClassVar[str] = "log_sigmoid"
 
-    approximate: Literal["none", "tanh"] = "none"
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        y = -log_one_plus_exp(-x)
+        return y, x
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
-        if self.approximate == "none":
-            distribution = (1 + erf(x / root(2, x))) / 2
-        else:
-            distribution = (1 + np.tanh(x * (1 + CUBIC * (x * x)) * root(2 / pi(x), x))) / 2
-        y = x * distribution
-        return y, (x, distribution)
-
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, distribution = saved
-        if self.approximate == "none":
-            # forward was: distribution = (1 + erf(x / sqrt(2))) / 2, and d erf(t) / dt = 2 / sqrt(pi) * exp(-t^2)
-            density = np.exp(-(x * x) / 2) / root(2 * pi(x), x)
-        else:
-            # forward was: distribution = (1 + tanh(inner)) / 2, inner = sqrt(2 / pi) (x + 0.044715 x^3), and
-            # d tanh / d inner = (1 + tanh) (1 - tanh), which is 4 distribution (1 - distribution)
-            dinner = (1 + 3 * (CUBIC * (x * x))) * root(2 / pi(x), x)
-            density = 2 * distribution * (1 - distribution) * dinner
-        # forward was: y = x * distribution
-        dx = dy * (distribution + x * density)
+    def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = -log(1 + exp(-x)), so dy/dx = exp(-x) / (1 + exp(-x)), the logistic function of -x
+        dx = dy * logistic(-x)
         return dx, {}
 
 
-def pi(like: Array) -> Array:
-    """Pi, in the dtype and the arithmetic of an array."""
-    value: Array = 4 * np.arctan(np.ones_like(like, shape=()))
-    return value
-
-
-def root(number: float | Array, like: Array) -> Array:
-    """The square root of a number, in the dtype and the arithmetic of an array."""
-    result: Array = np.sqrt(np.ones_like(like, shape=()) * number)
-    return result
-
-
 @dataclass(frozen=True)
-class Softmax(Layer):
-    """Softmax of every row: ``y_i = exp(x_i) / sum_j exp(x_j)`` over the last axis.
+class Softplus(Layer):
+    """Smooth rectifier: ``y = log(1 + exp(beta x)) / beta``, with derivative ``1 / (1 + exp(-beta x))``.
 
-    The row's maximum is subtracted first, which changes nothing but the size of the exponentials.
-    Its Jacobian is full, ``dy_i/dx_j = y_i (1{i = j} - y_j)``: the diagonal alone is a common mistake.
+    Where ``beta x`` is above the threshold, ``y = x`` with derivative 1 if what is ``beyond`` it is ``linear``; then
+    y jumps there, by ``exp(-threshold) / beta``: 2e-9 at a threshold of 20, which float32 cannot see and float64 can.
 
     Shapes: x and y alike.
 
-    Same layer elsewhere: torch.nn.Softmax(dim=-1), jax.nn.softmax(axis=-1).
+    Same layer elsewhere: torch.nn.Softplus (beta 1, threshold 20, linear beyond it); jax.nn.softplus, which has neither
+    beta nor threshold and is exact; Paddle is as torch.
 
     Raises:
-        CaseError: an input without an axis to normalise.
+        CaseError: a beta that is not above 0.
 
-    Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", eq. 2.
+    Source: Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, "Incorporating second-order functional knowledge for better
+    option pricing".
 
     >>> import numpy as np
-    >>> Softmax().forward(np.log(np.array([[1.0, 2.0, 5.0]])), {})[0].round(12)
-    array([[0.125, 0.25 , 0.625]])
+    >>> Softplus().forward(np.array([-1.0, 0.0, 1.0, 10000.0]), {})[0].round(6)
+    array([3.132620e-01, 6.931470e-01, 1.313262e+00, 1.000000e+04])
     """
 
-    kind: ClassVar[str] = "softmax"
+    kind: ClassVar[str] = "softplus"
 
-    def output_shape(self, *shapes: Shape) -> Shape:
-        if not shapes[0]:
-            raise CaseError("an input with at least one axis", f"shape {shapes[0]}")
-        return shapes[0]
+    beta: float = 1.0
+    threshold: float = 20.0
+    beyond: Literal["linear", "exact"] = "linear"
+
+    def __post_init__(self) -> None:
+        require_above_zero(self, "beta")
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        e = np.exp(x - x.max(axis=-1, keepdims=True))
-        y = e / e.sum(axis=-1, keepdims=True)
-        return y, y
+        z = self.beta * x
+        y = log_one_plus_exp(z) / self.beta
+        if self.beyond == "linear":
+            y = np.where(z > self.threshold, x, y)
+        return y, z
 
-    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = exp(x) / sum exp(x), so dx_j = sum_i dy_i y_i (1{i = j} - y_j)
-        dx = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+    def backward(self, dy: Array, z: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = log(1 + exp(z)) / beta, with z = beta x
+        dx = dy * logistic(z)
+        if self.beyond == "linear":
+            # forward was: y = x where z > threshold
+            dx = np.where(z > self.threshold, dy, dx)
+        return dx, {}
+
+
+def log_one_plus_exp(x: Array) -> Array:
+    """``log(1 + exp(x))``, from ``exp(-|x|)``, which cannot overflow: of exp(x) the logarithm is x."""
+    y: Array = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return y
+
+
+@dataclass(frozen=True)
+class Softsign(Layer):
+    """Quotient that nears 1: ``y = x / (1 + |x|)``, with derivative ``(1 - |y|) / (1 + |x|) = 1 / (1 + |x|)^2``.
+
+    At 0 both sides have the derivative 1.
+
+    Shapes: x and y alike.
+
+    Same layer elsewhere: torch.nn.Softsign, jax.nn.soft_sign. Both derive it by the rule for quotients, as here: far
+    from 0 the rounding of y hides what is left of 1.
+
+    Source: Bergstra, Desjardins, Lamblin & Bengio 2009, "Quadratic polynomials learn better image features".
+
+    >>> import numpy as np
+    >>> Softsign().forward(np.array([-3.0, 0.0, 1.0]), {})[0]
+    array([-0.75,  0.  ,  0.5 ])
+    """
+
+    kind: ClassVar[str] = "softsign"
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
+        divisor = 1 + np.abs(x)
+        y = x / divisor
+        return y, (y, divisor)
+
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
+        y, divisor = saved
+        # forward was: y = x / divisor, and d divisor / dx is the sign of x, which is that of y
+        dx = dy * (1 - np.abs(y)) / divisor
         return dx, {}

@@ -106,6 +106,14 @@ def require_positive(layer: Layer, *fields: str, what: str) -> None:
             raise CaseError(f"{what} of at least 1", str(value), key=field)
 
 
+def require_above_zero(layer: Layer, *fields: str) -> None:
+    """Raise CaseError unless each of these fields is a number above 0."""
+    for field in fields:
+        value = getattr(layer, field)
+        if not value > 0:
+            raise CaseError("a number above 0", str(value), key=field)
+
+
 def zeros_where(mask: Array, value: Array) -> Array:
     """``value`` where the mask is false, 0 where it is true, whatever stands under the mask (even NaN)."""
     return np.where(mask, np.zeros_like(value), value)
