@@ -33,11 +33,14 @@ if TYPE_CHECKING:
         Dense,
         Embedding,
         Gelu,
+        Gru,
         LayerNorm,
+        Lstm,
         MeanSquaredError,
         Node,
         Operation,
         Relu,
+        Rnn,
         ScaledDotProductAttention,
         Sigmoid,
         Softmax,
@@ -57,7 +60,7 @@ _HOMES = {
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "reference": (
         "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Case CaseError Conv2d CrossEntropy Dense "
-        "Embedding Gelu LayerNorm MeanSquaredError Node Operation Relu ScaledDotProductAttention Sigmoid "
+        "Embedding Gelu Gru LayerNorm Lstm MeanSquaredError Node Operation Relu Rnn ScaledDotProductAttention Sigmoid "
         "Softmax SoftmaxCrossEntropy Tanh Trace"
     ),
 }
@@ -97,12 +100,15 @@ __all__ = [
     "Embedding",
     "EpsilonTable",
     "Gelu",
+    "Gru",
     "LayerNorm",
+    "Lstm",
     "MeanSquaredError",
     "Node",
     "NotInstalled",
     "Operation",
     "Relu",
+    "Rnn",
     "ScaledDotProductAttention",
     "Sigmoid",
     "Softmax",

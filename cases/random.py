@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 WIDTHS = (3, 5, 7, 9, 11, 13)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "softmax")
+RECURRENT = ("rnn", "lstm", "gru")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
     "rows": frozenset({"embedding", "batch_norm"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", *RECURRENT}),
     "images": frozenset({"conv2d", "batch_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
@@ -97,7 +98,7 @@ class Drawn:
         if self.form == "images":
             inputs = (self.rows, self.width(), self.whole(4, 6), self.whole(5, 8))
         elif self.form == "sequences":
-            heads = (self.whole(2, 4),) if self.chance(0.3) else ()
+            heads = (self.whole(2, 4),) if self.chance(0.3) and self.wanted not in RECURRENT else ()
             inputs = (self.rows, *heads, self.width())
         else:
             inputs = (self.rows,)
@@ -118,6 +119,8 @@ class Drawn:
             blocks += [self.residual, self.shared]
         if self.form == "sequences":
             blocks += [self.attention] * 4
+        if len(self.shape) == 3 and self.form == "sequences":
+            blocks += [self.recurrent] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
@@ -173,6 +176,20 @@ class Drawn:
         options: dict[str, Any] = {"causal": self.chance(0.5), "scale": "none" if self.chance(0.2) else "width"}
         self.add(LAYERS["scaled_dot_product_attention"](**options), *names)
 
+    def recurrent(self, kind: str | None = None) -> None:
+        """A recurrent layer, with its conventions and often with more than one layer or direction."""
+        chosen = kind or self.one_of(*RECURRENT)
+        options: dict[str, Any] = {
+            "layers": 2 if self.chance(0.2) else 1,
+            "bidirectional": self.chance(0.3),
+            "bias": self.chance(0.8),
+        }
+        if chosen == "rnn" and self.chance(0.3):
+            options["activation"] = "relu"
+        if chosen == "gru" and self.chance(0.3):
+            options["reset"] = "before"
+        self.add(LAYERS[chosen](self.shape[-1], self.width(), **options))  # type: ignore[call-arg]
+
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
@@ -181,6 +198,8 @@ class Drawn:
             self.branched()
         elif kind == "scaled_dot_product_attention":
             self.attention()
+        elif kind in RECURRENT:
+            self.recurrent(kind)
         elif kind in ("layer_norm", "batch_norm"):
             self.activation()
             self.normalisation(kind)
@@ -235,7 +254,11 @@ class Drawn:
     def may_be_zero(self, name: str) -> bool:
         """Whether a value may be exactly 0 in places: a relu does that, gelu far below 0, and a sum of such values."""
         node = next((node for node in self.nodes if node.name == name), None)
-        if node is None or node.layer.kind not in ("relu", "gelu", "add"):
+        if node is None:
+            return False
+        if node.layer.kind == "rnn":
+            return getattr(node.layer, "activation", "") == "relu"
+        if node.layer.kind not in ("relu", "gelu", "add"):
             return False
         return node.layer.kind != "add" or all(map(self.may_be_zero, node.takes))
 

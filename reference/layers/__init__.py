@@ -9,6 +9,7 @@ from .base import Array, Layer, Parameters, Shape
 from .convolution import Conv2d
 from .embedding import Embedding
 from .normalisation import BatchNorm, LayerNorm
+from .recurrent import Gru, Lstm, Rnn
 from .structure import Add
 
 LAYERS: dict[str, type[Layer]] = {
@@ -16,6 +17,7 @@ LAYERS: dict[str, type[Layer]] = {
     for layer in (
         *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
         *(LayerNorm, BatchNorm),
+        *(Rnn, Lstm, Gru),
         *(Relu, Tanh, Sigmoid, Gelu, Softmax),
         Add,
     )
@@ -31,10 +33,13 @@ __all__ = [
     "Dense",
     "Embedding",
     "Gelu",
+    "Gru",
     "Layer",
     "LayerNorm",
+    "Lstm",
     "Parameters",
     "Relu",
+    "Rnn",
     "ScaledDotProductAttention",
     "Shape",
     "Sigmoid",
