@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Recurrent(Layer):
         for layer in range(self.layers):
             inputs, columns = len(self.ways) * self.hidden if layer else self.inputs, self.gates * self.hidden
             for way in self.ways:
-                each = Weights[Any]((inputs, columns), (self.hidden, columns), (columns,), (columns,))
+                each = ((inputs, columns), (self.hidden, columns), (columns,), (columns,))
                 shapes |= dict(zip(self.names(layer, way), each, strict=False))
         return shapes
 
@@ -108,7 +108,8 @@ class Recurrent(Layer):
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Saved]:
         # Time first: what belongs to one step is then one block of memory.
         sequence = x.swapaxes(0, 1)
-        taken, kept = [], []
+        taken: list[Array] = []
+        kept: list[list[Kept]] = []
         for layer in range(self.layers):
             taken.append(sequence)
             kept.append([])
@@ -323,34 +324,34 @@ class Gru(Recurrent):
             q_r, q_z, q_n = blocks(h @ weights.hh + weights.bias_hh, 3)
             r, z = sigmoid(p_r + q_r), sigmoid(p_z + q_z)
             n = np.tanh(p_n + r * q_n)
-            kept = (r, z, n, q_n)
         else:
             w_r, w_z, w_n = blocks(weights.hh, 3)
             b_r, b_z, b_n = blocks(weights.bias_hh, 3)
             r, z = sigmoid(p_r + (h @ w_r + b_r)), sigmoid(p_z + (h @ w_z + b_z))
-            n = np.tanh(p_n + ((r * h) @ w_n + b_n))
-            kept = (r, z, n)
-        return ((1 - z) * n + z * h,), kept
+            q_n = (r * h) @ w_n + b_n
+            n = np.tanh(p_n + q_n)
+        return ((1 - z) * n + z * h,), (r, z, n, q_n)
 
     def step_backward(
         self, dstate: State, before: Array, h: Array, kept: tuple[Array, ...], weights: Weights
     ) -> tuple[State, Array]:
         (dh,) = dstate
-        r, z, n = kept[:3]
-        # forward was: (1 - z) * n + z * h, where h is the state before
+        r, z, n, q_n = kept
+        # forward was: h = (1 - z) * n + z * h, where the second h is the state before
         dn, dz, dbefore = dh * (1 - z), dh * (before - n), dh * z
         w_r, w_z, w_n = blocks(weights.hh, 3)
         if self.reset == "after":
             # forward was: n = tanh(p_n + r * q_n)
             dp_n = dn * (1 - n * n)
-            dr, dq_n = dp_n * kept[3], dp_n * r
+            dr, dq_n = dp_n * q_n, dp_n * r
             # forward was: q_n = h @ w_n + b_n
             dbefore = dbefore + dq_n @ w_n.T
         else:
-            # forward was: n = tanh(p_n + ((r * h) @ w_n + b_n))
+            # forward was: n = tanh(p_n + q_n)
             dp_n = dn * (1 - n * n)
-            dreset = dp_n @ w_n.T
-            dr, dbefore = dreset * before, dbefore + dreset * r
+            # forward was: q_n = (r * h) @ w_n + b_n
+            dproduct = dp_n @ w_n.T
+            dr, dbefore = dproduct * before, dbefore + dproduct * r
         # forward was: r, z = sigmoid(p_r + q_r), sigmoid(p_z + q_z)
         dp_r, dp_z = dr * (r * (1 - r)), dz * (z * (1 - z))
         # forward was: q_r = h @ w_r + b_r, q_z = h @ w_z + b_z

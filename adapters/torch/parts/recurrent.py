@@ -19,21 +19,21 @@ class Output(nn.RNNBase):
     ``torch.func.functional_call`` goes past.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._flat_weights = [getattr(self, name) for name in self._flat_weights_names]
         y: torch.Tensor = super().forward(x)[0]
         return y
 
 
-class Rnn(Output, nn.RNN):
+class Rnn(Output, nn.RNN):  # type: ignore[misc]  # its forward gives one tensor, not two
     """nn.RNN as a layer."""
 
 
-class Lstm(Output, nn.LSTM):
+class Lstm(Output, nn.LSTM):  # type: ignore[misc]  # its forward gives one tensor, not two
     """nn.LSTM as a layer."""
 
 
-class Gru(Output, nn.GRU):
+class Gru(Output, nn.GRU):  # type: ignore[misc]  # its forward gives one tensor, not two
     """nn.GRU as a layer."""
 
 
