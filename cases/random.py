@@ -40,12 +40,13 @@ KINKS: dict[str, Callable[[Any], tuple[float, ...]]] = {
 """The inputs at which the derivative of an activation is a matter of convention."""
 FLAT = frozenset({"relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
 """Activations that give exactly the same for many inputs; gelu does far below 0."""
+RECURRENT = ("rnn", "lstm", "gru")
 ROUND = frozenset({*ACTIVATIONS, *OF_ROWS, "embedding"})
 """Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
     "rows": frozenset({"embedding", "batch_norm", "glu"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu", *RECURRENT}),
     "images": frozenset({"conv2d", "batch_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
@@ -122,7 +123,7 @@ class Drawn:
         if self.form == "images":
             inputs = (self.rows, self.width(), self.whole(4, 6), self.whole(5, 8))
         elif self.form == "sequences":
-            heads = (self.whole(2, 4),) if self.chance(0.3) else ()
+            heads = (self.whole(2, 4),) if self.chance(0.3) and self.wanted not in RECURRENT else ()
             inputs = (self.rows, *heads, self.width())
         else:
             inputs = (self.rows,)
@@ -143,6 +144,8 @@ class Drawn:
             blocks += [self.residual, self.shared]
         if self.form == "sequences":
             blocks += [self.attention] * 4
+        if len(self.shape) == 3 and self.form == "sequences":
+            blocks += [self.recurrent] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
@@ -212,6 +215,20 @@ class Drawn:
         options: dict[str, Any] = {"causal": self.chance(0.5), "scale": "none" if self.chance(0.2) else "width"}
         self.add(LAYERS["scaled_dot_product_attention"](**options), *names)
 
+    def recurrent(self, kind: str | None = None) -> None:
+        """A recurrent layer, with its conventions and often with more than one layer or direction."""
+        chosen = kind or self.one_of(*RECURRENT)
+        options: dict[str, Any] = {
+            "layers": 2 if self.chance(0.2) else 1,
+            "bidirectional": self.chance(0.3),
+            "bias": self.chance(0.8),
+        }
+        if chosen == "rnn" and self.chance(0.3):
+            options["activation"] = "relu"
+        if chosen == "gru" and self.chance(0.3):
+            options["reset"] = "before"
+        self.add(LAYERS[chosen](self.shape[-1], self.width(), **options))  # type: ignore[call-arg]
+
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
@@ -220,6 +237,8 @@ class Drawn:
             self.branched()
         elif kind == "scaled_dot_product_attention":
             self.attention()
+        elif kind in RECURRENT:
+            self.recurrent(kind)
         elif kind in ("layer_norm", "batch_norm"):
             self.activation()
             self.normalisation(kind)
@@ -292,8 +311,12 @@ class Drawn:
     def all_of(self, name: str, kinds: Container[str]) -> bool:
         """Whether a value is given by layers of these kinds, or is a sum of such values."""
         node = next((node for node in self.nodes if node.name == name), None)
-        if node is None or node.layer.kind != "add":
-            return node is not None and node.layer.kind in kinds
+        if node is None:
+            return False
+        if node.layer.kind == "rnn":
+            return getattr(node.layer, "activation", "") in kinds
+        if node.layer.kind != "add":
+            return node.layer.kind in kinds
         return all(self.all_of(taken, kinds) for taken in node.takes)
 
     # ------------------------------------------------------------------------------------------- loss, optimizer, data

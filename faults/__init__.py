@@ -8,13 +8,30 @@ from __future__ import annotations
 
 from ..reference import Case, Operation
 from ..reference.step import Start
-from . import activations, affine, attention, clipping, dropout, layers, losses, normalisation, optimizers, steps
+from . import (
+    activations,
+    affine,
+    attention,
+    clipping,
+    dropout,
+    layers,
+    losses,
+    normalisation,
+    optimizers,
+    recurrent,
+    steps,
+)
 from .base import Fault, Mistake, record
 from .conventions import conventions_at, conventions_of
 
+FAMILIES = (
+    *(layers, affine, attention, recurrent, normalisation, activations, dropout),
+    *(losses, clipping, optimizers, steps),
+)
+
 FAULTS: dict[str, type[Mistake]] = {
     mistake.name(): mistake
-    for module in (layers, affine, attention, normalisation, activations, dropout, losses, clipping, optimizers, steps)
+    for module in FAMILIES
     for mistake in vars(module).values()
     if isinstance(mistake, type) and issubclass(mistake, Mistake) and mistake.__module__ == module.__name__
     if mistake.wrong

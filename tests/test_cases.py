@@ -34,11 +34,14 @@ from crosscheck.reference import (
     CrossEntropy,
     Dense,
     Gelu,
+    Gru,
     Layer,
     LayerNorm,
+    Lstm,
     MeanSquaredError,
     Node,
     Relu,
+    Rnn,
     ScaledDotProductAttention,
     Sigmoid,
     Softmax,
@@ -53,7 +56,9 @@ BUILT_IN = (
     "article",
     "article-batch",
     "attention",
+    "character-lstm",
     "convolutional",
+    "gru",
     "heads",
     "mazur",
     "mlp",
@@ -717,7 +722,9 @@ def widths(case: Case) -> list[int]:
     return [dense[0].inputs, *(layer.outputs for layer in dense if layer.outputs != layer.inputs)]
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in {*ALIKE, "attention", "convolutional"}])
+@pytest.mark.parametrize(
+    "name", [name for name in BUILT_IN if name not in {*ALIKE, "attention", "character-lstm", "convolutional", "gru"}]
+)
 def test_nothing_hides_behind_equal_sizes(name: str) -> None:
     case = load_case(name)
     sizes = [*widths(case), *{len(batch.inputs) for batch in case.batches}]
@@ -737,6 +744,20 @@ def test_nothing_hides_behind_equal_sizes_of_sequences() -> None:
     assert case.parameters["k.weight"] == case.parameters["q.weight"] == (width, keys)
     sizes = [*case.batch(0).inputs.shape, rows, width, keys, values, layers["wide"].outputs, layers["o"].outputs]  # type: ignore[attr-defined]
     assert sorted(sizes) == list(range(2, 10))
+    assert case.steps > 1
+    assert len(set(case.learning_rates)) > 1
+
+
+@pytest.mark.parametrize("name", ["character-lstm", "gru"])
+def test_nothing_hides_behind_equal_sizes_of_recurrent_layers(name: str) -> None:
+    case = load_case(name)
+    (batch,) = case.batches
+    layers = [node.layer for node in case.nodes]
+    sizes = [*batch.inputs.shape, layers[0].rows, layers[0].width]  # type: ignore[attr-defined]
+    sizes += [layer.hidden for layer in layers if isinstance(layer, Rnn | Lstm | Gru)]
+    sizes += [layers[-1].outputs]  # type: ignore[attr-defined]
+    assert len(set(sizes)) == len(sizes)
+    assert 1 not in sizes
     assert case.steps > 1
     assert len(set(case.learning_rates)) > 1
 

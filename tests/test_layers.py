@@ -103,6 +103,24 @@ TRIALS: dict[str, Trial] = {
     # Indices repeat, and one row is never taken.
     "embedding": Trial(cc.Embedding(4, O), ((N,),)),
     "embedding-rank-2": Trial(cc.Embedding(16, O), ((N, 3),)),
+    "rnn": Trial(cc.Rnn(I, O), ((2, 4, I),)),
+    "rnn-relu": Trial(cc.Rnn(I, O, activation="relu"), ((2, 4, I),)),
+    "rnn-two layers": Trial(cc.Rnn(I, 2, layers=2), ((4, 3, I),)),
+    "rnn-both directions": Trial(cc.Rnn(I, 4, bidirectional=True, activation="relu"), ((2, O, I),)),
+    "rnn-without bias": Trial(cc.Rnn(I, O, bias=False), ((2, 4, I),)),
+    "lstm": Trial(cc.Lstm(I, O), ((2, 4, I),)),
+    "lstm-one step": Trial(cc.Lstm(I, O), ((2, 1, I),)),
+    "lstm-one sequence": Trial(cc.Lstm(I, 2), ((1, N, I),)),
+    "lstm-two layers, both directions": Trial(cc.Lstm(I, 2, 2, bidirectional=True), ((O, 4, I),)),
+    "lstm-three layers": Trial(cc.Lstm(I, 4, 3), ((O, 2, I),)),
+    "lstm-without bias": Trial(cc.Lstm(I, O, bias=False), ((2, 4, I),)),
+    "gru": Trial(cc.Gru(I, O), ((2, 4, I),)),
+    "gru-one step": Trial(cc.Gru(I, O), ((2, 1, I),)),
+    "gru-two layers, both directions": Trial(cc.Gru(I, 2, 2, bidirectional=True), ((4, O, I),)),
+    "gru-without bias": Trial(cc.Gru(I, O, bias=False), ((2, 4, I),)),
+    "gru-reset before": Trial(cc.Gru(I, O, reset="before"), ((2, 4, I),)),
+    "gru-reset before, without bias": Trial(cc.Gru(I, 2, 2, bias=False, reset="before"), ((4, O, I),)),
+    "gru-reset before, both directions": Trial(cc.Gru(I, 2, bidirectional=True, reset="before"), ((4, O, I),)),
     "conv2d": Trial(cc.Conv2d(I, O, (2, 4)), ((2, I, 6, 7),)),
     "conv2d-stride and padding": Trial(cc.Conv2d(I, O, (2, 3), (3, 2), (1, 2)), ((2, I, 6, 7),)),
     "conv2d-pixels left over": Trial(cc.Conv2d(I, O, (2, 3), (3, 3)), ((2, I, 7, 8),)),
@@ -118,12 +136,19 @@ TRIALS: dict[str, Trial] = {
 
 NOT_ELEMENTWISE = {
     *("dense", "add", "embedding", "conv2d", "scaled_dot_product_attention", "layer_norm", "batch_norm"),
-    *("softmax", "log_softmax", "glu", "swiglu"),
+    *("softmax", "log_softmax", "glu", "swiglu", "rnn", "lstm", "gru"),
     "gelu",  # far below 0 its 1 + erf cancels, and JAX's erfc does not
 }
 """Kinds for which inputs far out are tried otherwise."""
 
-LACKING: dict[str, set[str]] = {"torch": {"layer_norm-epsilon outside", "batch_norm-biased"}, "jax": set()}
+RESET_BEFORE = {
+    name for name, trial in TRIALS.items() if isinstance(trial.layer, cc.Gru) and trial.layer.reset == "before"
+}
+
+LACKING: dict[str, set[str]] = {
+    "torch": {"layer_norm-epsilon outside", "batch_norm-biased", *RESET_BEFORE},
+    "jax": set(),
+}
 """Trials that a framework cannot express."""
 
 every_trial = pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
@@ -284,6 +309,7 @@ def test_what_torch_lacks_is_what_it_says() -> None:
     assert {name: limit for name, limit in limits.items() if limit} == {
         "layer_norm-epsilon outside": "torch.nn.LayerNorm has its epsilon inside the root",
         "batch_norm-biased": "torch's batch normalisation remembers the unbiased variance",
+        **dict.fromkeys(RESET_BEFORE, "torch.nn.GRU applies its reset gate after the product"),
     }
     assert LACKING["torch"] == {name for name, limit in limits.items() if limit}
 
@@ -824,6 +850,21 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "indices for numbers": (
         lambda: embedded([[0, 2]], cc.Node("y", cc.Add(), takes=("x", "input"))),
         "nodes.y.from: expected no 'input', which is indices for 'x'; received 'input', 'x'",
+    ),
+    "no hidden width": (lambda: cc.Rnn(3, 0), "hidden: expected a width of at least 1; received 0"),
+    "no recurrent inputs": (lambda: cc.Gru(0, 3), "inputs: expected a width of at least 1; received 0"),
+    "no layers": (lambda: cc.Lstm(3, 2, 0), "layers: expected a number of layers of at least 1; received 0"),
+    "lstm rank": (
+        lambda: cc.Lstm(3, 2).output_shape((7, 3)),
+        "expected an input of rank 3, (N, T, I); received shape (7, 3)",
+    ),
+    "lstm width": (
+        lambda: cc.Lstm(3, 2).output_shape((7, 4, 5)),
+        "inputs: expected 5, the width of what the node takes; received 3",
+    ),
+    "no steps in time": (
+        lambda: cc.Lstm(3, 2).output_shape((7, 0, 3)),
+        "expected a sequence of at least one step; received shape (7, 0, 3)",
     ),
     "no kernel": (
         lambda: cc.Conv2d(2, 3, (0, 2)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ class LayerPart:
 
     support: Support
     build: Callable[..., nn.Module]
-    transposed: frozenset[str] = frozenset()
+    transposed: Container[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
     limits: Callable[[Any], str] = lambda layer: ""
 
