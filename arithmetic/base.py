@@ -255,7 +255,9 @@ def _joining(function: Any) -> Rule:
 
 
 def _full_like(cls: type[Arithmetic], a: Any, fill_value: Any, *, shape: Any = None) -> Any:
-    return cls.filled(a.shape if shape is None else shape, fill_value, a)
+    memory = np.empty_like(raw(a), shape=shape)  # its axes in the order of a's, as NumPy has them
+    memory[...] = raw(cls.operand(fill_value))
+    return cls.of(memory)
 
 
 def _put_along_axis(cls: type[Arithmetic], arr: Any, indices: Any, values: Any, axis: int | None) -> None:

@@ -712,6 +712,16 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "embedding": (cc.Embedding(6, 30), ((2, 20),)),
     "conv2d": (cc.Conv2d(4, 5, (3, 3)), ((3, 4, 9, 8),)),
     "conv2d-strided-padded": (cc.Conv2d(4, 5, (3, 2), (2, 1), (1, 2)), ((3, 4, 9, 8),)),
+    "conv2d-dilated-groups": (cc.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), (2, 3), 2, bias=False), ((3, 4, 9, 8),)),
+    "conv1d": (cc.Conv1d(6, 4, 5, 2, 3, dilation=2), ((3, 6, 40),)),
+    "conv_transpose2d": (cc.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 1), (1, 0), groups=2), ((3, 4, 9, 8),)),
+    "conv_transpose2d-flipped": (cc.ConvTranspose2d(4, 5, (3, 2), orientation="flipped"), ((3, 4, 9, 8),)),
+    "max_pool2d": (cc.MaxPool2d((3, 2), (2, 1), (1, 1)), ((3, 6, 9, 8),)),
+    "max_pool2d-shared": (cc.MaxPool2d((3, 2), tie="shared"), ((3, 6, 9, 8),)),
+    "avg_pool2d": (cc.AvgPool2d((3, 2), (2, 1), (1, 1)), ((3, 6, 9, 8),)),
+    "avg_pool2d-padding not counted": (cc.AvgPool2d((3, 2), (1, 1), (1, 1), count_padding=False), ((3, 6, 9, 8),)),
+    "adaptive_avg_pool2d": (cc.AdaptiveAvgPool2d((4, 3)), ((3, 6, 9, 8),)),
+    "global_avg_pool": (cc.GlobalAvgPool(), ((3, 6, 9, 8),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, 3, 20, 8), (2, 3, 30, 8), (2, 3, 30, 5))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True), ((3, 20, 8), (3, 20, 8), (3, 20, 5))),
     "layer_norm": (cc.LayerNorm(40), ((20, 40),)),
@@ -726,6 +736,10 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((20, 30),)),
     "softmax": (cc.Softmax(), ((20, 30),)),
     "add": (cc.Add(), ((20, 30), (20, 30))),
+    "multiply": (cc.Multiply(), ((20, 30), (20, 30))),
+    "concatenate": (cc.Concatenate(), ((20, 30), (20, 5), (20, 7))),
+    "flatten": (cc.Flatten(), ((3, 6, 9, 8),)),
+    "reshape": (cc.Reshape((8, 15)), ((20, 4, 30),)),
 }
 
 

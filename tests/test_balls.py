@@ -221,6 +221,16 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "embedding": (cc.Embedding(6, I), ((2, N),)),
     "conv2d": (cc.Conv2d(2, 3, (2, 3)), ((2, 2, 3, 4),)),
     "conv2d-strided-padded": (cc.Conv2d(2, 3, (3, 2), (2, 1), (1, 2)), ((2, 2, 4, 3),)),
+    "conv2d-dilated-groups": (cc.Conv2d(4, 2, (2, 3), (1, 2), (1, 2), (2, 1), 2, bias=False), ((2, 4, 3, 4),)),
+    "conv1d": (cc.Conv1d(I, 2, 3, 2, 1, dilation=2), ((2, I, 6),)),
+    "conv_transpose2d": (cc.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 1), (1, 0), groups=2), ((2, 4, 2, 3),)),
+    "conv_transpose2d-flipped": (cc.ConvTranspose2d(2, 3, (3, 2), orientation="flipped"), ((1, 2, 2, 3),)),
+    "max_pool2d": (cc.MaxPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
+    "max_pool2d-shared": (cc.MaxPool2d((2, 3), tie="shared"), ((2, I, 4, 3),)),
+    "avg_pool2d": (cc.AvgPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
+    "avg_pool2d-padding not counted": (cc.AvgPool2d((3, 2), None, (1, 1), count_padding=False), ((2, I, 4, 3),)),
+    "adaptive_avg_pool2d": (cc.AdaptiveAvgPool2d((3, 2)), ((2, I, 4, 3),)),
+    "global_avg_pool": (cc.GlobalAvgPool(), ((2, I, 3, 4),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, N, I), (2, O, I), (2, O, 2))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((N, I), (N, I), (N, 2))),
     "layer_norm": (cc.LayerNorm(O), ((N, O),)),
@@ -235,6 +245,10 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "multiply": (cc.Multiply(), ((N, O), (N, O))),
+    "concatenate": (cc.Concatenate(), ((N, O), (N, 1), (N, I))),
+    "flatten": (cc.Flatten(), ((2, I, 4),)),
+    "reshape": (cc.Reshape((4, I)), ((N, 2, 6),)),
 }
 
 REDUCTIONS = ("mean", "sum")

@@ -64,7 +64,7 @@ class Convolving(Layer):
         """
         n, channels = values.shape[0], weight.shape[1]
         kernel = weight.reshape(self.groups, -1, *weight.shape[1:]).swapaxes(1, 2)
-        images = as_images(np.zeros_like(values, shape=(self.groups * channels, n, *sizes)), n, sizes)
+        images = np.zeros_like(values, shape=(n, self.groups * channels, *sizes))
         for pixels, taps, windows in self.windows.phases(sizes):
             rows = kernel[:, :, :, *taps].reshape(self.groups, channels, -1) @ windows.columns(values, self.groups)
             images[:, :, *pixels] = as_images(rows, n, windows.positions(values.shape[2:]))
