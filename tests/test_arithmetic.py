@@ -28,7 +28,7 @@ from crosscheck.arithmetic.poison import Poison
 from crosscheck.arithmetic.tracked import PIECE, Tracked, multiplicity, pieces, tracked
 from crosscheck.reference import LAYERS as ALL_LAYERS
 from crosscheck.reference import Layer, run, train
-from crosscheck.reference.elementary import erf
+from crosscheck.reference.elementary import erf, overlaid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
@@ -146,6 +146,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "vectors": lambda x: x[0] @ x.T + (x @ x[1])[..., None].sum(axis=-1) + x[0] @ x[1],
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
+    "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
     "identity": lambda x: x * x + (x + x) - (x - x) + x / x,
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "two masks": lambda x: (x < 4) * ((x >= -2) * x),
@@ -279,6 +280,10 @@ BY_HAND: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "sum": (
         lambda a, b: a.sum(),
         SA.sum() ** 2 + U**2 / 3 * (3 / 2 * (A**2).sum() + 4 / 3 * A.sum() ** 2),
+    ),
+    "overlaid": (
+        lambda a, b: overlaid([a, b], [(slice(0, 3),), (slice(0, 3),)], (3,)),
+        (SA + SB) ** 2 + U**2 / 3 * (2 / 2 * (A**2 + B**2) + 3 / 3 * (A + B) ** 2),
     ),
     "dot": (
         lambda a, b: a @ b,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from crosscheck.arithmetic.base import ELEMENTARY, FUNCTIONS, GENERIC, UFUNC_METHODS, UFUNCS, Outside, raw
 from crosscheck.reference import LAYERS, LOSSES, Layer, Loss, Optimizer, run, train
-from crosscheck.reference.elementary import erf
+from crosscheck.reference.elementary import erf, overlaid
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -59,6 +59,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "stacks": lambda x: np.stack([x, 2 * x]) @ x.T + x @ np.stack([x, 2 * x]).swapaxes(-1, -2),
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
+    "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "more masks": lambda x: (x < 4) * ((x >= -2) * x),
     "plain mask": lambda x: np.where(np.arange(3) == 1, x, np.zeros_like(x)) + (np.arange(3) == 1) * x,

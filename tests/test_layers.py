@@ -14,7 +14,7 @@ import pytest
 from crosscheck.adapters import load_adapter
 from crosscheck.adapters.contract import perturbations
 from crosscheck.reference import Layer
-from crosscheck.reference.elementary import erf
+from crosscheck.reference.elementary import erf, overlaid
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -504,17 +504,33 @@ def test_erf_far_out_and_at_zero_is_exact_and_silent(dtype: str) -> None:
     assert erf(np.zeros((), dtype)).shape == ()
 
 
-def test_erf_asks_another_class_for_its_rule() -> None:
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_what_is_overlaid_adds_up_place_by_place(dtype: str) -> None:
+    """Whole numbers, which every dtype adds exactly: as numpy.add.at does with the places written out."""
+    generator = np.random.Generator(np.random.PCG64(20240312))
+    parts = [generator.integers(-9, 9, (2, 3)).astype(dtype) for _ in range(4)]
+    places = [
+        (slice(down, down + 2), slice(across, across + 5, 2)) for down, across in ((0, 0), (1, 1), (1, 2), (0, 1))
+    ]
+    expected = np.zeros((4, 8), dtype)
+    for part, place in zip(parts, places, strict=True):
+        np.add.at(expected, place, part)
+    found = overlaid(parts, places, (4, 8))
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_erf_and_overlaid_ask_another_class_for_its_rule() -> None:
     asked: list[Any] = []
 
     class Other(np.ndarray[Any, Any]):
         def __array_function__(self, *arguments: Any) -> Any:
             asked.append(arguments)
-            return arguments[2][0]
+            return "its own"
 
     x = np.zeros(3).view(Other)
-    assert erf(x) is x
-    assert asked == [(erf, (Other,), (x,), {})]
+    assert erf(x) == overlaid([x], [(slice(0, 3),)], (3,)) == "its own"
+    assert asked == [(erf, (Other,), (x,), {}), (overlaid, (Other,), ([x], [(slice(0, 3),)], (3,)), {})]
 
 
 def test_the_approximate_gelu_is_near_the_exact_one_and_is_another() -> None:

@@ -392,6 +392,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: (
         np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + elementary.erf(x)
     ),
+    "overlaid": lambda x: elementary.overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, 3)),
     "mask": lambda x: np.where(x > 0, x, np.zeros_like(x)) + (x < 0) * x,
     "maximum": lambda x: np.maximum(x, 0) - x.max(axis=-1, keepdims=True),
     "sums": lambda x: x.sum(axis=0) + x.mean(axis=0) + x.sum(),

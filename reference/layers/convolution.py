@@ -1,17 +1,15 @@
 """Convolutions, plain and transposed. N images or sequences, I input and O output channels in G groups; H and W height
 and width of an image, L the length of a sequence, and K the kernel's.
 
-They are one mechanism for any number of axes: a convolution multiplies what lies under its kernel, and its backward
-collects, for each pixel, what it gave to the windows that it lies in. A transposed convolution is that backward taken
-for a forward, and has the convolution for its backward.
+They are one mechanism for any number of axes: a convolution is a product of the kernel with what lies under it, and
+its backward sends back to each pixel the sum over the windows that it lies in. A transposed convolution is that
+backward taken for a forward, and has the convolution for its backward.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
-
-import numpy as np
 
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive, require_rank
@@ -54,22 +52,6 @@ class Convolving(Layer):
         if x[1] != self.inputs:
             raise CaseError(f"{x[1]}, the channels of what the node takes", str(self.inputs), key="inputs")
 
-    def collected(self, values: Array, weight: Array, sizes: Shape) -> Array:
-        """For each pixel the sum of the values of all windows that it lies in, each times the tap that sees it there.
-
-        Each pixel is one sum of products, whatever the stride: of the positions under a kernel of its own, which has
-        the taps in reverse.
-
-        Shapes: values (N, G A, *P); weight (G A, B, *K); the result (N, G B, *S).
-        """
-        n, channels = values.shape[0], weight.shape[1]
-        kernel = weight.reshape(self.groups, -1, *weight.shape[1:]).swapaxes(1, 2)
-        images = np.zeros_like(values, shape=(n, self.groups * channels, *sizes))
-        for pixels, taps, windows in self.windows.phases(sizes):
-            rows = kernel[:, :, :, *taps].reshape(self.groups, channels, -1) @ windows.columns(values, self.groups)
-            images[:, :, *pixels] = as_images(rows, n, windows.positions(values.shape[2:]))
-        return images
-
 
 class Convolution(Convolving):
     """A convolution of any number of axes."""
@@ -91,15 +73,16 @@ class Convolution(Convolving):
         return as_images(y, x.shape[0], self.windows.positions(x.shape[2:])), (columns, x.shape)
 
     def backward(self, dy: Array, saved: tuple[Array, Shape], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        columns, shape = saved
-        # forward was: y = weight @ columns + bias, with a column for each position and a row for each channel and tap
+        columns, (n, _, *sizes) = saved
+        # forward was: y = weight @ columns + bias, with a row for each channel and tap and a column for each position
         drows = as_rows(dy, self.groups)
+        weight = params["weight"].reshape(self.groups, self.outputs // self.groups, -1)
         dparams = {"weight": (drows @ columns.swapaxes(1, 2)).reshape(params["weight"].shape)}
         if self.bias:
             dparams["bias"] = drows.sum(axis=-1).reshape(self.outputs)
-        # forward was: y[position] = sum of padded[position stride + tap dilation] * weight[tap] over the taps, so that
-        # each pixel has the sum of dy[position] * weight[tap] over the positions and taps that see it
-        dx = self.collected(dy, params["weight"], shape[2:])
+        dcolumns = weight.swapaxes(1, 2) @ drows
+        # forward was: columns = what each tap sees of x, and a pixel is seen by as many taps as windows that it lies in
+        dx = self.windows.returned_columns(dcolumns, n, tuple(sizes))
         return dx, dparams
 
 
@@ -272,21 +255,22 @@ class ConvTranspose2d(Convolving):
         return weight if self.orientation == "upright" else weight[:, :, ::-1, ::-1]
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y = self.collected(x, self.laid(params["weight"]), self.output_sizes(x.shape[2:]))
+        weight = self.laid(params["weight"]).reshape(self.groups, self.inputs // self.groups, -1)
+        columns = weight.swapaxes(1, 2) @ as_rows(x, self.groups)
+        y = self.windows.returned_columns(columns, x.shape[0], self.output_sizes(x.shape[2:]))
         if self.bias:
             y = y + params["bias"].reshape(-1, 1, 1)
         return y, x
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y[h stride + k dilation - padding] = bias + sum of x[h] * weight[k], over all pixels and taps.
-        # So a pixel has the sum of dy * weight over what lies under its kernel: weight @ dcolumns.
+        # forward was: y = columns laid where each tap sees them, added up, + bias
         dcolumns = self.windows.columns(dy, self.groups)
+        dbias = {"bias": as_rows(dy).sum(axis=-1).reshape(self.outputs)} if self.bias else {}
+        # forward was: columns = weight.T @ x, with a row for each channel and tap and a column for each pixel
         weight = self.laid(params["weight"])
         dx = weight.reshape(self.groups, self.inputs // self.groups, -1) @ dcolumns
         dweight = as_rows(x, self.groups) @ dcolumns.swapaxes(1, 2)
-        dparams = {"weight": self.laid(dweight.reshape(weight.shape))}
-        if self.bias:
-            dparams["bias"] = as_rows(dy).sum(axis=-1).reshape(self.outputs)
+        dparams = {"weight": self.laid(dweight.reshape(weight.shape)), **dbias}
         return as_images(dx, x.shape[0], x.shape[2:]), dparams
 
 

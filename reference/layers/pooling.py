@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
+from itertools import accumulate
+from operator import add, mul
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -71,33 +71,33 @@ class MaxPool2d(Pool):
     padding: tuple[int, int] = (0, 0)
     tie: Literal["first", "shared"] = "first"
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[list[Array], Array, Shape]]:
-        pixels = self.windows.pixels(x, -np.inf)
-        y = reduce(np.maximum, pixels)
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array, Shape]]:
+        pixels = np.stack(self.windows.pixels(x, -np.inf))
+        y = pixels.max(axis=0)
         return y, (pixels, y, x.shape)
 
     def backward(
-        self, dy: Array, saved: tuple[list[Array], Array, Shape], params: Parameters
+        self, dy: Array, saved: tuple[Array, Array, Shape], params: Parameters
     ) -> tuple[Array, dict[str, Array]]:
         pixels, y, shape = saved
         # forward was: y = maximum of the pixels, one under each tap
         dpixels = self.to_the_first(dy, pixels, y) if self.tie == "first" else self.shared(dy, pixels, y)
-        dx = self.windows.scattered(dpixels, dy, shape[2:])
+        # forward was: pixels = what each tap sees of x
+        dx = self.windows.returned(dpixels, shape[2:])
         return dx, {}
 
-    def to_the_first(self, dy: Array, pixels: list[Array], y: Array) -> Iterator[Array]:
-        """Tap by tap: what is still there goes to a pixel that is the largest, and then is gone."""
-        nothing = np.zeros_like(dy)
-        for pixel in pixels:
-            less = pixel < y
-            yield np.where(less, nothing, dy)
-            dy = np.where(less, dy, nothing)
+    def to_the_first(self, dy: Array, pixels: Array, y: Array) -> list[Array]:
+        """To a pixel that is the largest, unless a tap before it sees one that is."""
+        largest, less = pixels >= y, pixels < y
+        before = accumulate((less[tap] for tap in range(len(pixels) - 1)), mul)  # so far, all were less
+        winners = [largest[0], *(largest[1 + tap] * none for tap, none in enumerate(before))]
+        return [np.where(winner, dy, np.zeros_like(dy)) for winner in winners]
 
-    def shared(self, dy: Array, pixels: list[Array], y: Array) -> Iterator[Array]:
+    def shared(self, dy: Array, pixels: Array, y: Array) -> list[Array]:
         """To every pixel that is the largest, dy divided by their number."""
-        largest = [zeros_where(pixel < y, np.ones_like(y)) for pixel in pixels]
-        share = dy / np.stack(largest).sum(axis=0)
-        return (one * share for one in largest)
+        largest = zeros_where(pixels < y, np.ones_like(pixels))
+        dpixels = largest * (dy / largest.sum(axis=0))
+        return [dpixels[tap] for tap in range(len(pixels))]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ class AvgPool2d(Pool):
         number, shape = saved
         # forward was: y = sum of the pixels, one under each tap, / number
         dpixel = dy / number
-        dx = self.windows.scattered((dpixel for _ in range(elements(self.kernel))), dy, shape[2:])
+        # forward was: pixels = what each tap sees of x
+        dx = self.windows.returned([dpixel] * elements(self.kernel), shape[2:])
         return dx, {}
 
 

@@ -6,14 +6,15 @@ has a *tap* for each of its numbers and is laid on at P positions, so many along
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..elementary import overlaid
 from ..errors import CaseError
 from .base import Array, Shape, elements
 
@@ -22,23 +23,11 @@ Slices: TypeAlias = tuple[slice, ...]
 """One for each axis behind the channels."""
 
 
-class Phase(NamedTuple):
-    """Pixels that are seen by the same taps: on each axis those of one remainder by the stride."""
-
-    pixels: Slices
-    """Where they are in the images, which are not padded."""
-    taps: Slices
-    """What sees them, the last tap first."""
-    windows: Windows
-    """Laid on an array with a place for each position: for each pixel the positions from which those taps see it."""
-
-
 @dataclass(frozen=True)
 class Windows:
     """A kernel that is laid on images. Each field has a value for each axis.
 
-    ``padding`` is by how much an axis is extended before and behind, or shortened where it is negative; ``dilation``
-    is how far the taps lie apart.
+    ``padding`` is by how much an axis is extended before and behind, ``dilation`` how far the taps lie apart.
 
     >>> windows = Windows(kernel=(3,), stride=(2,), padding=((1, 0),), dilation=(1,))
     >>> windows.columns(np.array([[[1.0, 2.0, 3.0, 4.0]]]))  # a column for each position
@@ -72,11 +61,10 @@ class Windows:
         return tuple((size - reach) // step + 1 for size, reach, step in zip(padded, span, self.stride, strict=True))
 
     def padded(self, images: Array, value: float = 0) -> Array:
-        """The images, extended by ``value`` or shortened."""
-        axes = zip(images.shape[2:], self.padding, strict=True)
-        images = images[:, :, *(slice(max(-before, 0), size - max(-behind, 0)) for size, (before, behind) in axes)]
-        widths = [(max(before, 0), max(behind, 0)) for before, behind in self.padding]
-        return np.pad(images, [(0, 0), (0, 0), *widths], constant_values=value) if max(map(max, widths)) else images
+        """The images, extended by ``value``."""
+        if not any(map(any, self.padding)):
+            return images
+        return np.pad(images, ((0, 0), (0, 0), *self.padding), constant_values=value)
 
     def columns(self, images: Array, groups: int = 1) -> Array:
         """What each tap sees of each channel, a row for each of these and a column for each position of each image.
@@ -106,42 +94,19 @@ class Windows:
         padded = self.padded(images, value)
         return [padded[:, :, *seen] for seen in self.seen(images.shape[2:])]
 
-    def scattered(self, dpixels: Iterator[Array], like: Array, sizes: Shape) -> Array:
-        """The gradient of images of these sizes: to each pixel what every tap sends it, from all positions.
+    def returned(self, dpixels: Sequence[Array], sizes: Shape) -> Array:
+        """The gradient of images of these sizes from that of what each tap sees: to each pixel the sum over its taps.
 
-        Shapes: (N, C, *P) for each tap, as those of ``like``; the gradient (N, C, *S).
+        Shapes: (N, C, *P) for each tap; the gradient (N, C, *S).
         """
-        dpadded = np.zeros_like(like, shape=(*like.shape[:2], *self.padded_sizes(sizes)))
-        for seen, dpixel in zip(self.seen(sizes), dpixels, strict=True):
-            dpadded[:, :, *seen] += dpixel
+        n, channels, *_ = dpixels[0].shape
+        places = [(slice(None), slice(None), *seen) for seen in self.seen(sizes)]
+        dpadded = overlaid(dpixels, places, (n, channels, *self.padded_sizes(sizes)))
         kept = (slice(before, before + size) for size, (before, _) in zip(sizes, self.padding, strict=True))
         return dpadded[:, :, *kept]
 
-    def phases(self, sizes: Shape) -> Iterator[Phase]:
-        """From where each pixel of images of these sizes is seen, a phase at a time.
-
-        A pixel at ``place`` of the padded image is seen by tap k from position ``(place - k dilation) / stride``, where
-        that is a whole number. A pixel that lies a stride further is seen by the same taps, from the next positions:
-        what a phase needs is again a kernel that is laid on, without a stride.
-        """
-        axes = map(phases_of_axis, self.kernel, self.stride, self.padding, self.dilation, sizes, self.positions(sizes))
-        for phase in product(*axes):
-            pixels, taps, kernel, padding, dilation = zip(*phase, strict=True)
-            yield Phase(pixels, taps, Windows(kernel, (1,) * len(sizes), padding, dilation))
-
-
-def phases_of_axis(
-    kernel: int, stride: int, padding: Pair, dilation: int, size: int, positions: int
-) -> Iterator[tuple[slice, slice, int, Pair, int]]:
-    """The phases of one axis: pixels, taps, and kernel, padding and dilation of the windows on the positions."""
-    for start in range(min(stride, size)):
-        place = start + padding[0]
-        taps = [k for k in range(kernel) if (place - k * dilation) % stride == 0]
-        if taps:
-            step = taps[1] - taps[0] if len(taps) > 1 else 1
-            # from where the last tap sees the first of the pixels, and the first tap the last of them
-            first = (place - taps[-1] * dilation) // stride
-            last = (place - taps[0] * dilation) // stride + (size - 1 - start) // stride
-            backwards = slice(taps[-1], taps[0] - 1 if taps[0] else None, -step)
-            around = (-first, last - (positions - 1))
-            yield slice(start, None, stride), backwards, len(taps), around, step * dilation // stride or 1
+    def returned_columns(self, dcolumns: Array, n: int, sizes: Shape) -> Array:
+        """The same from the gradient of the columns of n images: (groups, C / groups * taps, N * P)."""
+        taps = elements(self.kernel)
+        dpixels = dcolumns.reshape(-1, taps, n, *self.positions(sizes)).swapaxes(0, 2)
+        return self.returned([dpixels[:, tap] for tap in range(taps)], sizes)
