@@ -34,7 +34,7 @@ FUNCTIONS = frozenset(
     "where argmax pad zeros_like ones_like full_like empty_like take_along_axis put_along_axis sliding_window_view "
     "concatenate stack broadcast_to".split()
 )
-ELEMENTARY = frozenset({"erf"})
+ELEMENTARY = frozenset({"erf", "overlaid"})
 """What NumPy lacks and reference/elementary.py has: each asks an arithmetic for its rule as NumPy's functions do."""
 METHODS = frozenset("sum mean max argmax reshape transpose swapaxes copy".split())
 ATTRIBUTES = frozenset("shape ndim size dtype T".split())
@@ -255,7 +255,19 @@ def _joining(function: Any) -> Rule:
 
 
 def _full_like(cls: type[Arithmetic], a: Any, fill_value: Any, *, shape: Any = None) -> Any:
-    return cls.filled(a.shape if shape is None else shape, fill_value, a)
+    memory = np.empty_like(raw(a), shape=shape)  # its axes in the order of a's, as NumPy has them
+    memory[...] = raw(cls.operand(fill_value))
+    return cls.of(memory)
+
+
+def _overlaid(cls: type[Arithmetic], parts: Any, places: Any, shape: tuple[int, ...]) -> Any:
+    """One sum over all of the parts: a chain of additions would round otherwise."""
+    terms = cls.filled((len(parts), *shape), 0, parts[0])
+    for term, (part, place) in enumerate(zip(parts, places, strict=True)):
+        terms[(term, *place)] = part
+    total = _full_like(cls, parts[0], 0, shape=shape)
+    total[...] = terms.sum(axis=0)
+    return total
 
 
 def _put_along_axis(cls: type[Arithmetic], arr: Any, indices: Any, values: Any, axis: int | None) -> None:
@@ -279,6 +291,7 @@ GENERIC: dict[str, Rule] = {
     "concatenate": _joining(np.concatenate),
     "stack": _joining(np.stack),
     "put_along_axis": _put_along_axis,
+    "overlaid": _overlaid,
     "pad": _pad,
     "full_like": _full_like,
     "zeros_like": lambda cls, a, *, shape=None: _full_like(cls, a, 0, shape=shape),

@@ -1,6 +1,8 @@
-"""Functions of one number that NumPy lacks, for every dtype and every arithmetic: the error function."""
+"""Functions that NumPy lacks, for every dtype and arithmetic: the error function, and a sum where arrays overlap."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -79,3 +81,27 @@ def complement(x: Array) -> Array:
     pole = np.exp(-(9 * pi * x / 2))
     result: Array = 8 * x / (9 * pi) * np.exp(-square) * total - 2 * pole / (1 - pole)
     return result
+
+
+def overlaid(parts: Sequence[Array], places: Sequence[tuple[slice, ...]], shape: tuple[int, ...]) -> Array:
+    """Arrays laid on zeros, each at its own place: where they overlap they add up.
+
+    An array of another arithmetic is asked for its own rule, as by ``erf``: there the whole is one sum.
+
+    Shapes: ``shape`` is that of the result; ``places`` says for each of the parts where in the result it lies.
+
+    Same function elsewhere: of windows of images, ``torch.nn.functional.fold``; ``numpy.add.at``, with a place for each
+    element.
+
+    >>> overlaid([np.array([1.0, 2.0]), np.array([10.0, 20.0])], [(slice(0, 2),), (slice(1, 3),)], (4,))
+    array([ 1., 12., 20.,  0.])
+    """
+    first = parts[0]
+    rule = getattr(type(first), "__array_function__", None)
+    if rule is not None and rule is not np.ndarray.__array_function__:
+        result: Array = first.__array_function__(overlaid, (type(first),), (parts, places, shape), {})
+        return result
+    total = np.zeros_like(first, shape=shape)
+    for part, place in zip(parts, places, strict=True):
+        total[place] += part
+    return total

@@ -79,10 +79,10 @@ def resolve(nodes: tuple[Node, ...], loss: Loss | Sequence[Term] = ()) -> tuple[
         for name in takes:
             if name not in before:
                 raise CaseError(f"what stands before it: {listed(before)}", repr(name), key=f"{key}.from")
-        if len(takes) != node.layer.arity:
-            raise CaseError(
-                f"{node.layer.arity} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from"
-            )
+        arity = node.layer.arity
+        if len(takes) < 2 if arity is None else len(takes) != arity:
+            wanted = "two or more" if arity is None else arity
+            raise CaseError(f"{wanted} for {node.layer.kind!r}", f"{len(takes)}: {listed(takes)}", key=f"{key}.from")
         if node.layer.integer_inputs and set(takes) != {"input"}:
             raise CaseError(f"'input', for {node.layer.kind!r} takes indices", listed(takes), key=f"{key}.from")
         local = node.layer.parameters()

@@ -29,7 +29,7 @@ from crosscheck.arithmetic.tracked import PIECE, Tracked, multiplicity, pieces, 
 from crosscheck.reference import LAYERS as ALL_LAYERS
 from crosscheck.reference import Layer, run, train
 from crosscheck.reference.dtypes import to_bfloat16
-from crosscheck.reference.elementary import erf
+from crosscheck.reference.elementary import erf, overlaid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
@@ -148,6 +148,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
     "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
+    "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
     "identity": lambda x: x * x + (x + x) - (x - x) + x / x,
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "two masks": lambda x: (x < 4) * ((x >= -2) * x),
@@ -283,6 +284,10 @@ BY_HAND: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "sum": (
         lambda a, b: a.sum(),
         SA.sum() ** 2 + U**2 / 3 * (3 / 2 * (A**2).sum() + 4 / 3 * A.sum() ** 2),
+    ),
+    "overlaid": (
+        lambda a, b: overlaid([a, b], [(slice(0, 3),), (slice(0, 3),)], (3,)),
+        (SA + SB) ** 2 + U**2 / 3 * (2 / 2 * (A**2 + B**2) + 3 / 3 * (A + B) ** 2),
     ),
     "dot": (
         lambda a, b: a @ b,
@@ -772,6 +777,16 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gru-reset before": (cc.Gru(8, 9, reset="before"), ((5, 6, 8),)),
     "conv2d": (cc.Conv2d(4, 5, (3, 3)), ((3, 4, 9, 8),)),
     "conv2d-strided-padded": (cc.Conv2d(4, 5, (3, 2), (2, 1), (1, 2)), ((3, 4, 9, 8),)),
+    "conv2d-dilated-groups": (cc.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), (2, 3), 2, bias=False), ((3, 4, 9, 8),)),
+    "conv1d": (cc.Conv1d(6, 4, 5, 2, 3, dilation=2), ((3, 6, 40),)),
+    "conv_transpose2d": (cc.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 1), (1, 0), groups=2), ((3, 4, 9, 8),)),
+    "conv_transpose2d-flipped": (cc.ConvTranspose2d(4, 5, (3, 2), orientation="flipped"), ((3, 4, 9, 8),)),
+    "max_pool2d": (cc.MaxPool2d((3, 2), (2, 1), (1, 1)), ((3, 6, 9, 8),)),
+    "max_pool2d-shared": (cc.MaxPool2d((3, 2), tie="shared"), ((3, 6, 9, 8),)),
+    "avg_pool2d": (cc.AvgPool2d((3, 2), (2, 1), (1, 1)), ((3, 6, 9, 8),)),
+    "avg_pool2d-padding not counted": (cc.AvgPool2d((3, 2), (1, 1), (1, 1), count_padding=False), ((3, 6, 9, 8),)),
+    "adaptive_avg_pool2d": (cc.AdaptiveAvgPool2d((4, 3)), ((3, 6, 9, 8),)),
+    "global_avg_pool": (cc.GlobalAvgPool(), ((3, 6, 9, 8),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, 3, 20, 8), (2, 3, 30, 8), (2, 3, 30, 5))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True), ((3, 20, 8), (3, 20, 8), (3, 20, 5))),
     "layer_norm": (cc.LayerNorm(40), ((20, 40),)),
@@ -808,6 +823,10 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((20, 30),)),
     "softmax": (cc.Softmax(), ((20, 30),)),
     "add": (cc.Add(), ((20, 30), (20, 30))),
+    "multiply": (cc.Multiply(), ((20, 30), (20, 30))),
+    "concatenate": (cc.Concatenate(), ((20, 30), (20, 5), (20, 7))),
+    "flatten": (cc.Flatten(), ((3, 6, 9, 8),)),
+    "reshape": (cc.Reshape((8, 15)), ((20, 4, 30),)),
 }
 
 

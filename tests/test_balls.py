@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from crosscheck.arithmetic.base import ELEMENTARY, FUNCTIONS, GENERIC, UFUNC_METHODS, UFUNCS, Outside, raw
 from crosscheck.reference import LAYERS, LOSSES, Layer, Loss, Optimizer, run, train
-from crosscheck.reference.elementary import erf
+from crosscheck.reference.elementary import erf, overlaid
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -60,6 +60,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "power of a number": lambda x: 0.5**x,
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
     "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
+    "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "more masks": lambda x: (x < 4) * ((x >= -2) * x),
     "plain mask": lambda x: np.where(np.arange(3) == 1, x, np.zeros_like(x)) + (np.arange(3) == 1) * x,
@@ -228,6 +229,16 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gru-reset before": (cc.Gru(I, 2, bidirectional=True, bias=False, reset="before"), ((2, N, I),)),
     "conv2d": (cc.Conv2d(2, 3, (2, 3)), ((2, 2, 3, 4),)),
     "conv2d-strided-padded": (cc.Conv2d(2, 3, (3, 2), (2, 1), (1, 2)), ((2, 2, 4, 3),)),
+    "conv2d-dilated-groups": (cc.Conv2d(4, 2, (2, 3), (1, 2), (1, 2), (2, 1), 2, bias=False), ((2, 4, 3, 4),)),
+    "conv1d": (cc.Conv1d(I, 2, 3, 2, 1, dilation=2), ((2, I, 6),)),
+    "conv_transpose2d": (cc.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 1), (1, 0), groups=2), ((2, 4, 2, 3),)),
+    "conv_transpose2d-flipped": (cc.ConvTranspose2d(2, 3, (3, 2), orientation="flipped"), ((1, 2, 2, 3),)),
+    "max_pool2d": (cc.MaxPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
+    "max_pool2d-shared": (cc.MaxPool2d((2, 3), tie="shared"), ((2, I, 4, 3),)),
+    "avg_pool2d": (cc.AvgPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
+    "avg_pool2d-padding not counted": (cc.AvgPool2d((3, 2), None, (1, 1), count_padding=False), ((2, I, 4, 3),)),
+    "adaptive_avg_pool2d": (cc.AdaptiveAvgPool2d((3, 2)), ((2, I, 4, 3),)),
+    "global_avg_pool": (cc.GlobalAvgPool(), ((2, I, 3, 4),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, N, I), (2, O, I), (2, O, 2))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((N, I), (N, I), (N, 2))),
     "layer_norm": (cc.LayerNorm(O), ((N, O),)),
@@ -264,6 +275,10 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "multiply": (cc.Multiply(), ((N, O), (N, O))),
+    "concatenate": (cc.Concatenate(), ((N, O), (N, 1), (N, I))),
+    "flatten": (cc.Flatten(), ((2, I, 4),)),
+    "reshape": (cc.Reshape((4, I)), ((N, 2, 6),)),
 }
 
 REDUCTIONS = ("mean", "sum")

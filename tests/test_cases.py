@@ -965,7 +965,7 @@ def cases(draw: st.DrawFn) -> Case:
                 ]
             )
         )
-        takes = (names[-1], *(draw(st.sampled_from(names)) for _ in range(layer.arity - 1)))
+        takes = (names[-1], *(draw(st.sampled_from(names)) for _ in range((layer.arity or 3) - 1)))
         dense = [node.name for node in nodes if isinstance(node.layer, Dense)]
         shared = {"weight": f"{dense[0]}.weight"} if dense and isinstance(layer, Dense) and draw(st.booleans()) else {}
         nodes.append(Node(draw(st.sampled_from([f"n{number}", f"n{number}.é-x"])), layer, takes, shared))

@@ -40,7 +40,7 @@ class ScaledDotProductAttention(Layer):
     """
 
     kind: ClassVar[str] = "scaled_dot_product_attention"
-    arity: ClassVar[int] = 3
+    arity: ClassVar[int | None] = 3
 
     causal: bool = False
     scale: Literal["width", "none"] = "width"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import mul
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -33,8 +35,8 @@ class Layer:
     kind: ClassVar[str]
     """The name of the layer in a case file."""
 
-    arity: ClassVar[int] = 1
-    """How many inputs the layer takes."""
+    arity: ClassVar[int | None] = 1
+    """How many inputs the layer takes; None is any number from two on."""
 
     integer_inputs: ClassVar[bool] = False
     """True where the input is indices, which have no gradient: the backward returns None for it."""
@@ -112,6 +114,11 @@ def require_above_zero(layer: Layer, *fields: str) -> None:
         value = getattr(layer, field)
         if not value > 0:
             raise CaseError("a number above 0", str(value), key=field)
+
+
+def elements(shape: Shape) -> int:
+    """How many elements an array of this shape has."""
+    return reduce(mul, shape, 1)
 
 
 def zeros_where(mask: Array, value: Array) -> Array:

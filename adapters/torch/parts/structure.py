@@ -1,6 +1,8 @@
-"""What joins values of the graph in PyTorch."""
+"""What joins values of the graph, or gives a value another shape, in PyTorch."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -9,11 +11,15 @@ from ....reference import layers
 from .base import LayerPart
 
 
-class Sum(nn.Module):
-    """torch.add as a module."""
+class Joined(nn.Module):
+    """A function of tensors as a module."""
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return torch.add(a, b)
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        return self.function(*values)
 
 
 class Dropout(nn.Module):
@@ -28,6 +34,10 @@ class Dropout(nn.Module):
 
 
 LAYERS: dict[str, LayerPart] = {
-    "add": LayerPart("native", lambda layer, **like: Sum()),
+    "add": LayerPart("native", lambda layer, **like: Joined(torch.add)),
+    "multiply": LayerPart("native", lambda layer, **like: Joined(torch.mul)),
+    "concatenate": LayerPart("native", lambda layer, **like: Joined(lambda *values: torch.cat(values, layer.axis))),
+    "flatten": LayerPart("native", lambda layer, **like: nn.Flatten()),
+    "reshape": LayerPart("native", lambda layer, **like: Joined(lambda x: x.reshape(len(x), *layer.shape))),
     "dropout": LayerPart("composed", lambda layer, **like: Dropout(layer)),
 }
