@@ -33,11 +33,14 @@ if TYPE_CHECKING:
         Dense,
         Embedding,
         Gelu,
+        GroupNorm,
+        InstanceNorm,
         LayerNorm,
         MeanSquaredError,
         Node,
         Operation,
         Relu,
+        RMSNorm,
         ScaledDotProductAttention,
         Sigmoid,
         Softmax,
@@ -57,8 +60,8 @@ _HOMES = {
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "reference": (
         "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Case CaseError Conv2d CrossEntropy Dense "
-        "Embedding Gelu LayerNorm MeanSquaredError Node Operation Relu ScaledDotProductAttention Sigmoid "
-        "Softmax SoftmaxCrossEntropy Tanh Trace"
+        "Embedding Gelu GroupNorm InstanceNorm LayerNorm MeanSquaredError Node Operation RMSNorm Relu "
+        "ScaledDotProductAttention Sigmoid Softmax SoftmaxCrossEntropy Tanh Trace"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -97,11 +100,14 @@ __all__ = [
     "Embedding",
     "EpsilonTable",
     "Gelu",
+    "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "MeanSquaredError",
     "Node",
     "NotInstalled",
     "Operation",
+    "RMSNorm",
     "Relu",
     "ScaledDotProductAttention",
     "Sigmoid",

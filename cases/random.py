@@ -25,10 +25,11 @@ T = TypeVar("T")
 
 WIDTHS = (3, 5, 7, 9, 11, 13)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "softmax")
+NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
-    "rows": frozenset({"embedding", "batch_norm"}),
+    "rows": frozenset({"embedding", "batch_norm", "group_norm"}),
     "sequences": frozenset({"embedding", "scaled_dot_product_attention"}),
-    "images": frozenset({"conv2d", "batch_norm"}),
+    "images": frozenset({"conv2d", "batch_norm", "group_norm", "instance_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
 
@@ -181,7 +182,7 @@ class Drawn:
             self.branched()
         elif kind == "scaled_dot_product_attention":
             self.attention()
-        elif kind in ("layer_norm", "batch_norm"):
+        elif kind in NORMALISATIONS:
             self.activation()
             self.normalisation(kind)
         elif kind == "softmax" or kind in ACTIVATIONS:
@@ -215,15 +216,20 @@ class Drawn:
         return [kind for kind in ACTIVATIONS if kind != "relu" or not self.may_be_zero(self.last)]
 
     def normalisation(self, kind: str | None = None) -> None:
-        """Layer norm or, where it can stand, batch norm."""
-        fits = self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2
-        chosen = kind or ("batch_norm" if fits and self.chance(0.6) else "layer_norm")
+        """One of those that can stand here."""
+        chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
-        if chosen == "layer_norm":
+        if chosen != "batch_norm":
             # A row of equal values has no deviation, and outside the root nothing keeps its derivative finite.
             flat = self.form == "images" or self.may_be_zero(self.last)
             place: dict[str, Any] = {"epsilon_in": "outside"} if not flat and self.chance(0.15) else {}
-            self.add(LAYERS["layer_norm"](self.shape[-1], epsilon, **place))  # type: ignore[call-arg]
+            if chosen in ("layer_norm", "rms_norm"):
+                self.add(LAYERS[chosen](self.shape[-1], epsilon, **place))  # type: ignore[call-arg]
+                return
+            place["affine"] = self.chance(0.85)
+            channels = self.shape[1]
+            groups = [self.one_of(*self.group_numbers())] if chosen == "group_norm" else []
+            self.add(LAYERS[chosen](channels, *groups, epsilon, **place))  # type: ignore[call-arg]
             return
         options: dict[str, Any] = {
             "training": self.chance(0.85),
@@ -231,6 +237,22 @@ class Drawn:
         }
         options |= {"momentum": 0.875, "momentum_of": "old"} if self.chance(0.3) else {"momentum": 0.125}
         self.add(LAYERS["batch_norm"](self.shape[1], epsilon, **options))  # type: ignore[call-arg]
+
+    def normalisations(self) -> list[str]:
+        """Those that may follow: what is normalised together should be more than two values."""
+        kinds = ["layer_norm", "layer_norm", "rms_norm"]
+        if self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2:
+            kinds += ["batch_norm"] * 4
+        if self.form != "sequences" and self.group_numbers():
+            kinds += ["group_norm"]
+        if self.form == "images" and np.prod(self.shape[2:]) > 2:
+            kinds += ["instance_norm"]
+        return kinds
+
+    def group_numbers(self) -> list[int]:
+        """Into how many groups the channels can be divided, with more than two values in each."""
+        channels, values = self.shape[1], int(np.prod(self.shape[1:]))
+        return [groups for groups in range(1, channels) if channels % groups == 0 and values // groups > 2]
 
     def may_be_zero(self, name: str) -> bool:
         """Whether a value may be exactly 0 in places: a relu does that, gelu far below 0, and a sum of such values."""

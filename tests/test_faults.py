@@ -111,6 +111,7 @@ COVERED = {
         "epsilon_of_torch",
         "epsilon_of_flax",
         "epsilon_of_bert",
+        "epsilon_of_the_dtype",
         "epsilon_beside_the_root",
         "epsilon_beside_the_root_in_the_forward",
     },

@@ -55,7 +55,26 @@ TRIALS: dict[str, Trial] = {
     "layer_norm": Trial(cc.LayerNorm(O), ((N, O),)),
     "layer_norm-rank-3": Trial(cc.LayerNorm(O, epsilon=0.5), ((2, N, O),)),
     "layer_norm-epsilon outside": Trial(cc.LayerNorm(O, epsilon=0.5, epsilon_in="outside"), ((2, N, O),)),
+    "layer_norm-one row": Trial(cc.LayerNorm(O), ((1, O),)),
+    "rms_norm": Trial(cc.RMSNorm(O), ((N, O),)),
+    "rms_norm-rank 1": Trial(cc.RMSNorm(O, epsilon=0.5), ((O,),)),
+    "rms_norm-rank 3": Trial(cc.RMSNorm(O, epsilon=0.5), ((2, N, O),)),
+    "rms_norm-epsilon outside": Trial(cc.RMSNorm(O, epsilon=0.5, epsilon_in="outside"), ((2, N, O),)),
+    "group_norm": Trial(cc.GroupNorm(6, 2, epsilon=0.5), ((N, 6),)),
+    "group_norm-sequences": Trial(cc.GroupNorm(6, 3), ((N, 6, 4),)),
+    "group_norm-images": Trial(cc.GroupNorm(6, 3), ((2, 6, 3, 4),)),
+    "group_norm-volumes": Trial(cc.GroupNorm(4, 2), ((1, 4, 3, 2, 5),)),
+    "group_norm-one group": Trial(cc.GroupNorm(O, 1, epsilon=0.5), ((2, O, 3, 4),)),
+    "group_norm-plain": Trial(cc.GroupNorm(6, 2, affine=False), ((2, 6, 3, 4),)),
+    "group_norm-epsilon outside": Trial(cc.GroupNorm(6, 2, epsilon=0.5, epsilon_in="outside"), ((2, 6, 4),)),
+    "instance_norm": Trial(cc.InstanceNorm(O), ((2, O, 3, 4),)),
+    "instance_norm-sequences": Trial(cc.InstanceNorm(O, epsilon=0.5), ((N, O, 4),)),
+    "instance_norm-volumes": Trial(cc.InstanceNorm(I), ((1, I, 4, 2, 5),)),
+    "instance_norm-plain": Trial(cc.InstanceNorm(O, affine=False), ((2, O, 3, 4),)),
+    "instance_norm-epsilon outside": Trial(cc.InstanceNorm(O, 0.5, "outside"), ((2, O, 3, 4),)),
     "batch_norm": Trial(cc.BatchNorm(O, epsilon=0.5), ((N, O),)),
+    "batch_norm-sequences": Trial(cc.BatchNorm(O, momentum=0.25), ((N, O, 4),)),
+    "batch_norm-volumes": Trial(cc.BatchNorm(I, momentum=0.25), ((1, I, 4, 2, 5),)),
     "batch_norm-images": Trial(cc.BatchNorm(O, momentum=0.25), ((2, O, 3, 4),)),
     "batch_norm-old momentum": Trial(cc.BatchNorm(O, momentum=0.75, momentum_of="old"), ((2, O, 3, 4),)),
     "batch_norm-biased": Trial(cc.BatchNorm(O, momentum=0.25, running_variance="biased"), ((N, O),)),
@@ -77,7 +96,8 @@ TRIALS: dict[str, Trial] = {
     "attention-unscaled": Trial(cc.ScaledDotProductAttention(scale="none"), ((2, 4, I), (2, N, I), (2, N, O))),
 }
 
-LACKING: dict[str, set[str]] = {"torch": {"layer_norm-epsilon outside", "batch_norm-biased"}, "jax": set()}
+OUTSIDE = {f"{kind}-epsilon outside" for kind in ("layer_norm", "rms_norm", "group_norm", "instance_norm")}
+LACKING: dict[str, set[str]] = {"torch": {*OUTSIDE, "batch_norm-biased"}, "jax": set()}
 """Trials that a framework cannot express."""
 
 every_trial = pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
@@ -237,6 +257,9 @@ def test_what_torch_lacks_is_what_it_says() -> None:
     limits = {name: LAYERS[trial.layer.kind].limits(trial.layer) for name, trial in TRIALS.items()}
     assert {name: limit for name, limit in limits.items() if limit} == {
         "layer_norm-epsilon outside": "torch.nn.LayerNorm has its epsilon inside the root",
+        "rms_norm-epsilon outside": "torch.nn.RMSNorm has its epsilon inside the root",
+        "group_norm-epsilon outside": "torch.nn.GroupNorm has its epsilon inside the root",
+        "instance_norm-epsilon outside": "torch.nn.InstanceNorm1d has its epsilon inside the root",
         "batch_norm-biased": "torch's batch normalisation remembers the unbiased variance",
     }
     assert LACKING["torch"] == {name for name, limit in limits.items() if limit}
@@ -298,6 +321,25 @@ def test_softmax_of_large_logits_is_the_frameworks(framework: str) -> None:
     drawn = draw(trial, "float64")
     large = Drawn([1e4 * drawn.inputs[0]], {}, drawn.dy)
     assert_same(by_hand(trial, large), FRAMEWORKS[framework](trial, large), EPSILONS * 2.0**-52)
+
+
+@every_framework
+@every_dtype
+@pytest.mark.parametrize("scale", [1e4, "smallest", 0.0])
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "group_norm-images", "instance_norm", "batch_norm-images"])
+def test_a_normalisation_of_large_tiny_and_no_values_is_the_frameworks(
+    name: str, scale: Any, dtype: str, framework: str
+) -> None:
+    """Where squares are 0, of tiny numbers or of none, epsilon is all that is divided by."""
+    trial, drawn = TRIALS[name], draw(TRIALS[name], dtype)
+    # Not subnormal themselves: XLA takes such for 0.
+    factor = np.finfo(dtype).smallest_normal ** 0.75 if scale == "smallest" else scale
+    x = (drawn.inputs[0].astype(dtype) * np.asarray(factor, dtype)).astype(dtype)
+    scaled = Drawn([x], drawn.params, drawn.dy)
+    found, expected = by_hand(trial, scaled), FRAMEWORKS[framework](trial, scaled)
+    assert np.all(np.isfinite(found.dinputs[0]))
+    assert_near("y", found.y, expected.y, EPSILONS * float(np.finfo(dtype).eps))
+    assert_near("dinput", found.dinputs[0], expected.dinputs[0], EPSILONS * float(np.finfo(dtype).eps))
 
 
 # --------------------------------------------------------------------------------------- against central differences
@@ -496,10 +538,13 @@ def test_what_batch_normalisation_remembers(
     assert found["running_var"] == pytest.approx(variance, rel=1e-15)
 
 
-@pytest.mark.parametrize("name", ["layer_norm", "batch_norm", "batch_norm-images"])
+OF_MEANS = ["layer_norm", "group_norm-images", "instance_norm", "batch_norm", "batch_norm-images"]
+
+
+@pytest.mark.parametrize("name", OF_MEANS)
 def test_an_upstream_gradient_of_ones_sees_nothing_of_a_normalisation(name: str) -> None:
     trial, drawn = TRIALS[name], draw(TRIALS[name], "float64")
-    same = {**drawn.params, "weight": np.ones(O)}
+    same = {**drawn.params, "weight": np.ones_like(drawn.params["weight"])}
     found = by_hand(trial, Drawn(drawn.inputs, same, np.ones_like(drawn.dy)))
     assert np.abs(found.dinputs[0]).max() <= 1e-15
 
@@ -544,9 +589,46 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.LayerNorm(3).output_shape(()),
         "expected an input with at least one axis; received shape ()",
     ),
+    "no features of rms_norm": (
+        lambda: cc.RMSNorm(0),
+        "features: expected a number of features of at least 1; received 0",
+    ),
+    "rms_norm of other features": (
+        lambda: cc.RMSNorm(3).output_shape((7, 5)),
+        "features: expected 5, of an input of shape (7, 5); received 3",
+    ),
+    "no groups": (lambda: cc.GroupNorm(6, 0), "groups: expected a number of groups of at least 1; received 0"),
+    "groups that do not divide": (
+        lambda: cc.GroupNorm(6, 4),
+        "groups: expected a number that divides the features, 6; received 4",
+    ),
+    "group_norm rank": (
+        lambda: cc.GroupNorm(3, 1).output_shape((3,)),
+        "expected an input of rank 2 or more, (N, C, ...); received shape (3,)",
+    ),
+    "group_norm of other channels": (
+        lambda: cc.GroupNorm(6, 2).output_shape((7, 2, 6)),
+        "features: expected 2, of an input of shape (7, 2, 6); received 6",
+    ),
+    "group_norm of one value": (
+        lambda: cc.GroupNorm(6, 6).output_shape((7, 6, 1)),
+        "groups: expected more than one value a group; received shape (7, 6, 1) with 6 groups",
+    ),
+    "instance_norm rank": (
+        lambda: cc.InstanceNorm(3).output_shape((7, 3)),
+        "expected an input of rank 3 or more, (N, C, ...); received shape (7, 3)",
+    ),
+    "instance_norm of other channels": (
+        lambda: cc.InstanceNorm(6).output_shape((7, 2, 6)),
+        "features: expected 2, of an input of shape (7, 2, 6); received 6",
+    ),
+    "instance_norm of one value": (
+        lambda: cc.InstanceNorm(6).output_shape((7, 6, 1, 1)),
+        "expected more than one value a channel; received shape (7, 6, 1, 1)",
+    ),
     "batch_norm rank": (
-        lambda: cc.BatchNorm(3).output_shape((7, 3, 2)),
-        "expected an input of rank 2 or 4, (N, C) or (N, C, H, W); received shape (7, 3, 2)",
+        lambda: cc.BatchNorm(3).output_shape((3,)),
+        "expected an input of rank 2 or more, (N, C, ...); received shape (3,)",
     ),
     "batch_norm of other channels": (
         lambda: cc.BatchNorm(3).output_shape((7, 2, 3, 3)),
