@@ -117,6 +117,8 @@ class Drawn:
         blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched]
         if self.form != "images":
             blocks += [self.residual, self.shared]
+        if self.nodes[0].layer.kind == "embedding":
+            blocks += [self.tied]
         if self.form == "sequences":
             blocks += [self.attention] * 4
         blocks[self.whole(0, len(blocks) - 1)]()
@@ -145,11 +147,20 @@ class Drawn:
         """One weight in two places, with a way back between them."""
         before = self.shape[-1]
         self.affine()
-        first, width = self.last, self.shape[-1]
+        first = self.nodes[-1]
         self.activation()
-        self.add(LAYERS["dense"](width, before))  # type: ignore[call-arg]
-        self.add(LAYERS["dense"](before, width))  # type: ignore[call-arg]
-        self.nodes[-1] = replace(self.nodes[-1], parameters={p: f"{first}.{p}" for p in ("weight", "bias")})
+        self.dense(before)
+        self.add(first.layer)
+        self.nodes[-1] = replace(self.nodes[-1], parameters={p: f"{first.name}.{p}" for p in first.layer.parameters()})
+
+    def tied(self) -> None:
+        """The table of the embedding once more, as the weight from its width to its rows."""
+        table = self.nodes[0]
+        rows, width = table.layer.parameters()["weight"]
+        self.dense(width)
+        self.activation()
+        self.add(LAYERS["dense"](width, rows, bias=False, layout="outputs_inputs"))  # type: ignore[call-arg]
+        self.nodes[-1] = replace(self.nodes[-1], parameters={"weight": f"{table.name}.weight"})
 
     def branched(self) -> None:
         """One value used twice: by two activations, or twice by the sum."""
@@ -177,7 +188,7 @@ class Drawn:
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
-            self.add(LAYERS["dense"](self.shape[-1], self.width()))  # type: ignore[call-arg]
+            self.dense(self.width())
         elif kind == "add":
             self.branched()
         elif kind == "scaled_dot_product_attention":
@@ -200,7 +211,12 @@ class Drawn:
             stride = (self.whole(1, 2), 1) if self.chance(0.4) else (1, self.whole(1, 2))
             self.add(LAYERS["conv2d"](self.shape[1], self.width(), kernel, stride, padding))  # type: ignore[call-arg]
         else:
-            self.add(LAYERS["dense"](self.shape[-1], self.width()))  # type: ignore[call-arg]
+            self.dense(self.width())
+
+    def dense(self, outputs: int) -> None:
+        """A dense layer to so many outputs, with or without a bias and its weight either way round."""
+        outputs_first: dict[str, Any] = {"layout": "outputs_inputs"} if self.chance(0.2) else {}
+        self.add(LAYERS["dense"](self.shape[-1], outputs, bias=self.chance(0.85), **outputs_first))  # type: ignore[call-arg]
 
     def activation(self, kind: str | None = None) -> None:
         """An activation; before a relu something with weights, where it needs that."""

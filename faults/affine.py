@@ -64,10 +64,10 @@ class BiasAlongTheRows(LayerFault, Dense):
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
-        return inputs[0][-2] == layer.outputs > 1
+        return layer.bias and inputs[0][-2] == layer.outputs > 1
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        return x @ params["weight"] + params["bias"][:, None], x
+        return x @ self.laid_out(params["weight"]) + params["bias"][:, None], x
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
         dx, dparams = super().backward(dy, x, params)
@@ -88,7 +88,7 @@ class BiasGradientNotSummed(LayerFault, Dense):
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
-        return len(inputs[0]) > 1
+        return layer.bias and len(inputs[0]) > 1
 
     @classmethod
     def faults(cls, case: Case) -> Iterator[Fault]:

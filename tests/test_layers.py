@@ -40,6 +40,10 @@ class Trial:
 TRIALS: dict[str, Trial] = {
     "dense": Trial(cc.Dense(I, O), ((N, I),)),
     "dense-narrowing": Trial(cc.Dense(O, 2), ((N, O),)),
+    "dense-one row": Trial(cc.Dense(I, O), ((1, I),)),
+    "dense-no bias": Trial(cc.Dense(I, O, bias=False), ((N, I),)),
+    "dense-outputs first": Trial(cc.Dense(I, O, layout="outputs_inputs"), ((2, N, I),)),
+    "dense-outputs first, no bias": Trial(cc.Dense(I, O, bias=False, layout="outputs_inputs"), ((N, I),)),
     "relu": Trial(cc.Relu(), ((N, O),)),
     "relu-rank-3": Trial(cc.Relu(), ((2, N, O),)),
     "tanh": Trial(cc.Tanh(), ((N, O),)),
@@ -157,7 +161,7 @@ def by_torch(trial: Trial, drawn: Drawn) -> Result:
     from crosscheck.adapters.torch.parts import LAYERS, build_layer
 
     part = LAYERS[trial.layer.kind]
-    transposed, names = part.transposed, part.names
+    transposed, names = part.transposed(trial.layer), part.names
     module = build_layer(trial.layer, dtype=getattr(torch, drawn.dy.dtype.name), device="cpu")
     with torch.no_grad():
         for name, array in drawn.params.items():
@@ -286,6 +290,20 @@ def test_torch_cannot_share_what_it_keeps_in_two_layouts() -> None:
         "torch's modules keep 'x.weight' in two layouts, and cannot share it"
     )
     assert {"input", "input->x"}.isdisjoint(name.partition("/")[2] for name in perturbations(case, (3,)))
+
+
+@pytest.mark.parametrize("subject", ["torch", "jax"])
+def test_a_table_can_be_the_weight_of_the_output_layer(subject: str) -> None:
+    """With the weight as (O, I) both have it in one layout, and its gradient is the sum of both uses."""
+    pytest.importorskip(subject)
+    case = cc.load_case("tied")
+    uses = [node.name for node in case.nodes if "x.weight" in node.parameters.values()]
+    agreement = cc.check(case, against=[subject])
+    compared = {tensor.name: tensor.verdict for tensor in agreement.subjects[subject].tensors}
+    assert agreement.ok
+    assert len(uses) == 2
+    for use in ("", *(f"->{name}" for name in uses)):
+        assert compared[f"0/gradient/x.weight{use}"] in ("agree", "exact"), use
 
 
 def test_the_attention_of_jax_is_of_float32_whatever_it_is_given() -> None:
