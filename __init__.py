@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Add,
         Batch,
         BatchNorm,
+        Bilinear,
         Case,
         CaseError,
         Conv2d,
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
         MeanSquaredError,
         Node,
         Operation,
+        Positions,
         Relu,
         RMSNorm,
+        Rotary,
         ScaledDotProductAttention,
         Sigmoid,
+        SinusoidalPositions,
         Softmax,
         SoftmaxCrossEntropy,
         Tanh,
@@ -59,9 +63,9 @@ _HOMES = {
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "reference": (
-        "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Case CaseError Conv2d CrossEntropy Dense "
-        "Embedding Gelu GroupNorm InstanceNorm LayerNorm MeanSquaredError Node Operation RMSNorm Relu "
-        "ScaledDotProductAttention Sigmoid Softmax SoftmaxCrossEntropy Tanh Trace"
+        "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Bilinear Case CaseError Conv2d CrossEntropy Dense "
+        "Embedding Gelu GroupNorm InstanceNorm LayerNorm MeanSquaredError Node Operation Positions Relu RMSNorm "
+        "Rotary ScaledDotProductAttention Sigmoid SinusoidalPositions Softmax SoftmaxCrossEntropy Tanh Trace"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -90,6 +94,7 @@ __all__ = [
     "Agreement",
     "Batch",
     "BatchNorm",
+    "Bilinear",
     "Case",
     "CaseError",
     "Computed",
@@ -107,10 +112,13 @@ __all__ = [
     "Node",
     "NotInstalled",
     "Operation",
+    "Positions",
     "RMSNorm",
     "Relu",
+    "Rotary",
     "ScaledDotProductAttention",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
     "SoftmaxCrossEntropy",
     "SubjectAgreement",

@@ -300,6 +300,8 @@ Ball.RULES = {
     "exp": _method("exp"),
     "log": _method("log"),
     "tanh": _method("tanh"),
+    "sin": _method("sin"),
+    "cos": _method("cos"),
     "arctan": _method("atan"),
     "sqrt": _method("sqrt"),
     "erf": _method("erf"),

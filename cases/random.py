@@ -26,9 +26,10 @@ T = TypeVar("T")
 WIDTHS = (3, 5, 7, 9, 11, 13)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "softmax")
 NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
+POSITIONS = ("positions", "sinusoidal_positions", "rotary")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
     "rows": frozenset({"embedding", "batch_norm", "group_norm"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", *POSITIONS}),
     "images": frozenset({"conv2d", "batch_norm", "group_norm", "instance_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
@@ -116,11 +117,11 @@ class Drawn:
         """One block of layers behind the last node."""
         blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched]
         if self.form != "images":
-            blocks += [self.residual, self.shared]
+            blocks += [self.residual, self.shared, self.bilinear]
         if self.nodes[0].layer.kind == "embedding":
             blocks += [self.tied]
         if self.form == "sequences":
-            blocks += [self.attention] * 4
+            blocks += [self.attention] * 4 + [self.placed]
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
@@ -174,6 +175,31 @@ class Drawn:
         self.add(LAYERS[other](), before)
         self.add(LAYERS["add"](), first, self.last)
 
+    def bilinear(self) -> None:
+        """Two values of one, and a matrix between them for every output."""
+        before = self.last
+        self.dense(self.width())
+        first = self.last
+        self.activation()
+        self.dense(self.width())
+        widths = self.shapes[before][-1], self.shape[-1]
+        takes = before, self.last
+        if self.chance(0.5):
+            widths, takes = (self.shapes[first][-1], self.shape[-1]), (first, self.last)
+        outputs, bias = self.width(), self.chance(0.85)
+        self.add(LAYERS["bilinear"](*widths, outputs, bias=bias), *takes)  # type: ignore[call-arg]
+
+    def placed(self, kind: str | None = None) -> None:
+        """Something with weights to an even width, and places told apart."""
+        chosen = kind or self.one_of(*POSITIONS)
+        self.dense(self.one_of(*(width for width in (4, 6, 8) if width != self.rows)))
+        places, width = self.shape[-2:]
+        if chosen == "positions":
+            self.add(LAYERS[chosen](places + self.whole(0, 2), width))  # type: ignore[call-arg]
+            return
+        order = self.one_of("halves", "interleaved")
+        self.add(LAYERS[chosen](self.one_of(10000.0, 16.0), order))  # type: ignore[call-arg]
+
     def attention(self) -> None:
         """Queries, keys and values of one value, and the attention over them."""
         before, width = self.last, self.shape[-1]
@@ -193,6 +219,10 @@ class Drawn:
             self.branched()
         elif kind == "scaled_dot_product_attention":
             self.attention()
+        elif kind == "bilinear":
+            self.bilinear()
+        elif kind in POSITIONS:
+            self.placed(kind)
         elif kind in NORMALISATIONS:
             self.activation()
             self.normalisation(kind)

@@ -44,6 +44,20 @@ TRIALS: dict[str, Trial] = {
     "dense-no bias": Trial(cc.Dense(I, O, bias=False), ((N, I),)),
     "dense-outputs first": Trial(cc.Dense(I, O, layout="outputs_inputs"), ((2, N, I),)),
     "dense-outputs first, no bias": Trial(cc.Dense(I, O, bias=False, layout="outputs_inputs"), ((N, I),)),
+    "bilinear": Trial(cc.Bilinear(I, 4, O), ((N, I), (N, 4))),
+    "bilinear-rank 3": Trial(cc.Bilinear(I, 4, O), ((2, N, I), (2, N, 4))),
+    "bilinear-no bias": Trial(cc.Bilinear(4, I, 2, bias=False), ((N, 4), (N, I))),
+    "bilinear-one row": Trial(cc.Bilinear(I, 4, 1), ((1, I), (1, 4))),
+    "positions": Trial(cc.Positions(N, O), ((2, N, O),)),
+    "positions-one sequence": Trial(cc.Positions(9, O), ((N, O),)),
+    "positions-some of them": Trial(cc.Positions(9, O), ((2, 3, N, O),)),
+    "sinusoidal_positions": Trial(cc.SinusoidalPositions(), ((2, N, 6),)),
+    "sinusoidal_positions-one sequence": Trial(cc.SinusoidalPositions(16.0), ((N, 2),)),
+    "sinusoidal_positions-halves": Trial(cc.SinusoidalPositions(16.0, "halves"), ((2, 3, N, 4),)),
+    "rotary": Trial(cc.Rotary(), ((2, N, 6),)),
+    "rotary-one sequence": Trial(cc.Rotary(16.0), ((N, 2),)),
+    "rotary-interleaved": Trial(cc.Rotary(order="interleaved"), ((2, N, 6),)),
+    "rotary-heads": Trial(cc.Rotary(16.0, "interleaved"), ((2, 3, N, 4),)),
     "relu": Trial(cc.Relu(), ((N, O),)),
     "relu-rank-3": Trial(cc.Relu(), ((2, N, O),)),
     "tanh": Trial(cc.Tanh(), ((N, O),)),
@@ -567,6 +581,25 @@ def test_an_upstream_gradient_of_ones_sees_nothing_of_a_normalisation(name: str)
     assert np.abs(found.dinputs[0]).max() <= 1e-15
 
 
+@pytest.mark.parametrize("order", ["halves", "interleaved"])
+def test_products_of_what_was_turned_depend_on_how_far_apart_it_is(order: Any) -> None:
+    q, k = (np.broadcast_to(vector, (N, 6)) for vector in draw(Trial(cc.Rotary(), ((2, 6),)), "float64").inputs[0])
+    turned = [cc.Rotary(order=order).forward(x, {})[0] for x in (q, k)]
+    products = turned[0] @ turned[1].T
+    np.testing.assert_allclose(products[1:, 1:], products[:-1, :-1], rtol=1e-12)
+    assert np.abs(products[0, 1:] - products[0, :-1]).min() > 1e-3
+
+
+def test_the_table_of_waves_is_that_of_the_paper() -> None:
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d)) and PE(pos, 2i + 1) = cos(pos / 10000^(2i / d)), number by number."""
+    table = cc.SinusoidalPositions().forward(np.zeros((N, 6)), {})[0]
+    halves = cc.SinusoidalPositions(order="halves").forward(np.zeros((N, 6)), {})[0]
+    for place, i in np.ndindex(N, 3):
+        angle = place / 10000 ** (2 * i / 6)
+        assert table[place, 2 * i : 2 * i + 2] == pytest.approx([np.sin(angle), np.cos(angle)], abs=1e-14)
+        assert [halves[place, i], halves[place, i + 3]] == table[place, 2 * i : 2 * i + 2].tolist()
+
+
 def test_a_query_sees_no_later_key() -> None:
     trial = TRIALS["attention-heads"]
     q, k, v = draw(trial, "float64").inputs
@@ -590,6 +623,34 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.Dense(3, 4).output_shape((7, 5)),
         "inputs: expected 5, the width of what the node takes; received 3",
     ),
+    "bilinear width": (lambda: cc.Bilinear(3, 0, 2), "second: expected a width of at least 1; received 0"),
+    "bilinear of other widths": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((7, 4), (7, 3)),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 4) and (7, 3)",
+    ),
+    "bilinear of other rows": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((7, 3), (2, 7, 4)),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 3) and (2, 7, 4)",
+    ),
+    "no places": (lambda: cc.Positions(0, 3), "places: expected a number of places of at least 1; received 0"),
+    "places without a width": (lambda: cc.Positions(3, 0), "width: expected a width of at least 1; received 0"),
+    "more places than there are": (
+        lambda: cc.Positions(4, 3).output_shape((2, 5, 3)),
+        "places: expected at least 5, of an input of shape (2, 5, 3); received 4",
+    ),
+    "places of another width": (
+        lambda: cc.Positions(4, 3).output_shape((2, 4, 5)),
+        "width: expected 5, the width of what the node takes; received 3",
+    ),
+    "an axis without places": (
+        lambda: cc.Rotary().output_shape((4,)),
+        "expected an input of rank 2 or more, (..., T, E); received shape (4,)",
+    ),
+    "half a pair": (
+        lambda: cc.SinusoidalPositions().output_shape((2, 4, 5)),
+        "expected an even number of features; received 5, of an input of shape (2, 4, 5)",
+    ),
+    "no base": (lambda: cc.Rotary(0.0), "base: expected a number above 0; received 0.0"),
     "softmax of a number": (
         lambda: cc.Softmax().output_shape(()),
         "expected an input with at least one axis; received shape ()",

@@ -378,6 +378,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: (
         np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + elementary.erf(x)
     ),
+    "waves": lambda x: np.sin(x) * np.cos(x),
     "mask": lambda x: np.where(x > 0, x, np.zeros_like(x)) + (x < 0) * x,
     "maximum": lambda x: np.maximum(x, 0) - x.max(axis=-1, keepdims=True),
     "sums": lambda x: x.sum(axis=0) + x.mean(axis=0) + x.sum(),

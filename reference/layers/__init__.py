@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from .activations import Gelu, Relu, Sigmoid, Softmax, Tanh
-from .affine import Dense
+from .affine import Bilinear, Dense
 from .attention import ScaledDotProductAttention
 from .base import Array, Layer, Parameters, Shape
 from .batch_normalisation import BatchNorm
 from .convolution import Conv2d
 from .embedding import Embedding
 from .normalisation import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from .positions import Positions, Rotary, SinusoidalPositions
 from .structure import Add
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
-        *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
+        *(Dense, Bilinear, Embedding, Conv2d, ScaledDotProductAttention),
+        *(Positions, SinusoidalPositions, Rotary),
         *(LayerNorm, RMSNorm, GroupNorm, InstanceNorm, BatchNorm),
         *(Relu, Tanh, Sigmoid, Gelu, Softmax),
         Add,
@@ -28,6 +30,7 @@ __all__ = [
     "Add",
     "Array",
     "BatchNorm",
+    "Bilinear",
     "Conv2d",
     "Dense",
     "Embedding",
@@ -37,11 +40,14 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Parameters",
+    "Positions",
     "RMSNorm",
     "Relu",
+    "Rotary",
     "ScaledDotProductAttention",
     "Shape",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
     "Tanh",
 ]

@@ -6,14 +6,14 @@ are the reference's own.
 
 from __future__ import annotations
 
-from . import activations, affine, attention, convolution, normalisation, structure
+from . import activations, affine, attention, convolution, normalisation, positions, structure
 from .base import LayerPart, Rate, Tensor, Tensors
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
-    for family in (affine, activations, convolution, normalisation, attention, structure)
+    for family in (affine, activations, convolution, normalisation, attention, positions, structure)
     for kind, part in family.LAYERS.items()
 }
 """Every layer that can be expressed in JAX, by its kind."""

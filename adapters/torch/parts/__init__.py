@@ -11,14 +11,14 @@ from torch import nn
 
 from ....reference.layers import Layer
 from ....reference.losses import Loss
-from . import activations, affine, attention, convolution, normalisation, structure
+from . import activations, affine, attention, convolution, normalisation, positions, structure
 from .base import LayerPart
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
-    for family in (affine, activations, convolution, normalisation, attention, structure)
+    for family in (affine, activations, convolution, normalisation, attention, positions, structure)
     for kind, part in family.LAYERS.items()
 }
 """Every layer that PyTorch can express, by its kind."""

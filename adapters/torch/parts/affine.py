@@ -19,11 +19,16 @@ def kept_transposed(layer: layers.Dense) -> frozenset[str]:
     return frozenset({"weight"} if layer.layout == "inputs_outputs" else ())
 
 
+def bilinear(layer: Any, **like: Any) -> nn.Module:
+    return uninitialised(nn.Bilinear, layer.first, layer.second, layer.outputs, bias=layer.bias, **like)
+
+
 def embedding(layer: Any, **like: Any) -> nn.Module:
     return uninitialised(nn.Embedding, layer.rows, layer.width, **like)
 
 
 LAYERS: dict[str, LayerPart] = {
     "dense": LayerPart("native", dense, transposed=kept_transposed),
+    "bilinear": LayerPart("native", bilinear),
     "embedding": LayerPart("native", embedding),
 }
