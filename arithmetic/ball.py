@@ -302,6 +302,8 @@ Ball.RULES = {
     "log": _method("log"),
     "log1p": _method("log1p"),
     "tanh": _method("tanh"),
+    "sin": _method("sin"),
+    "cos": _method("cos"),
     "arctan": _method("atan"),
     "sqrt": _method("sqrt"),
     "erf": _method("erf"),

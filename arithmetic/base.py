@@ -26,7 +26,8 @@ Plain: TypeAlias = NDArray[Any]
 Rule: TypeAlias = Callable[..., Any]
 
 UFUNCS = frozenset(
-    "add subtract multiply divide matmul power negative absolute maximum exp expm1 log log1p tanh sqrt square arctan "
+    "add subtract multiply divide matmul power negative absolute maximum exp expm1 log log1p tanh sqrt square sin cos "
+    "arctan "
     "less less_equal greater greater_equal equal not_equal".split()
 )
 UFUNC_METHODS = frozenset({"add.reduce", "maximum.reduce", "add.at"})

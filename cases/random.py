@@ -40,14 +40,16 @@ KINKS: dict[str, Callable[[Any], tuple[float, ...]]] = {
 """The inputs at which the derivative of an activation is a matter of convention."""
 FLAT = frozenset({"relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
 """Activations that give exactly the same for many inputs; gelu does far below 0."""
+NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
+POSITIONS = ("positions", "sinusoidal_positions", "rotary")
 RECURRENT = ("rnn", "lstm", "gru")
 ROUND = frozenset({*ACTIVATIONS, *OF_ROWS, "embedding"})
 """Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
-    "rows": frozenset({"embedding", "batch_norm", "glu"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu", *RECURRENT}),
-    "images": frozenset({"conv2d", "batch_norm"}),
+    "rows": frozenset({"embedding", "batch_norm", "group_norm", "glu"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu", *RECURRENT, *POSITIONS}),
+    "images": frozenset({"conv2d", "batch_norm", "group_norm", "instance_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
 
@@ -141,9 +143,11 @@ class Drawn:
         """One block of layers behind the last node."""
         blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched, self.gated]
         if self.form != "images":
-            blocks += [self.residual, self.shared]
+            blocks += [self.residual, self.shared, self.bilinear]
+        if self.nodes[0].layer.kind == "embedding":
+            blocks += [self.tied]
         if self.form == "sequences":
-            blocks += [self.attention] * 4
+            blocks += [self.attention] * 4 + [self.placed]
         if len(self.shape) == 3 and self.form == "sequences":
             blocks += [self.recurrent] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
@@ -172,11 +176,20 @@ class Drawn:
         """One weight in two places, with a way back between them."""
         before = self.shape[-1]
         self.affine()
-        first, width = self.last, self.shape[-1]
+        first = self.nodes[-1]
         self.activation()
-        self.add(LAYERS["dense"](width, before))  # type: ignore[call-arg]
-        self.add(LAYERS["dense"](before, width))  # type: ignore[call-arg]
-        self.nodes[-1] = replace(self.nodes[-1], parameters={p: f"{first}.{p}" for p in ("weight", "bias")})
+        self.dense(before)
+        self.add(first.layer)
+        self.nodes[-1] = replace(self.nodes[-1], parameters={p: f"{first.name}.{p}" for p in first.layer.parameters()})
+
+    def tied(self) -> None:
+        """The table of the embedding once more, as the weight from its width to its rows."""
+        table = self.nodes[0]
+        rows, width = table.layer.parameters()["weight"]
+        self.dense(width)
+        self.activation()
+        self.add(LAYERS["dense"](width, rows, bias=False, layout="outputs_inputs"))  # type: ignore[call-arg]
+        self.nodes[-1] = replace(self.nodes[-1], parameters={"weight": f"{table.name}.weight"})
 
     def branched(self) -> None:
         """One value used twice: by two activations, or twice by the sum."""
@@ -203,6 +216,31 @@ class Drawn:
             self.add(LAYERS["swiglu"](), gate, self.last)
         if self.chance(0.5):
             self.affine()
+
+    def bilinear(self) -> None:
+        """Two values of one, and a matrix between them for every output."""
+        before = self.last
+        self.dense(self.width())
+        first = self.last
+        self.activation()
+        self.dense(self.width())
+        widths = self.shapes[before][-1], self.shape[-1]
+        takes = before, self.last
+        if self.chance(0.5):
+            widths, takes = (self.shapes[first][-1], self.shape[-1]), (first, self.last)
+        outputs, bias = self.width(), self.chance(0.85)
+        self.add(LAYERS["bilinear"](*widths, outputs, bias=bias), *takes)  # type: ignore[call-arg]
+
+    def placed(self, kind: str | None = None) -> None:
+        """Something with weights to an even width, and places told apart."""
+        chosen = kind or self.one_of(*POSITIONS)
+        self.dense(self.one_of(*(width for width in (4, 6, 8) if width != self.rows)))
+        places, width = self.shape[-2:]
+        if chosen == "positions":
+            self.add(LAYERS[chosen](places + self.whole(0, 2), width))  # type: ignore[call-arg]
+            return
+        order = self.one_of("halves", "interleaved")
+        self.add(LAYERS[chosen](self.one_of(10000.0, 16.0), order))  # type: ignore[call-arg]
 
     def attention(self) -> None:
         """Queries, keys and values of one value, and the attention over them."""
@@ -232,14 +270,18 @@ class Drawn:
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
-            self.add(LAYERS["dense"](self.shape[-1], self.width()))  # type: ignore[call-arg]
+            self.dense(self.width())
         elif kind == "add":
             self.branched()
         elif kind == "scaled_dot_product_attention":
             self.attention()
         elif kind in RECURRENT:
             self.recurrent(kind)
-        elif kind in ("layer_norm", "batch_norm"):
+        elif kind == "bilinear":
+            self.bilinear()
+        elif kind in POSITIONS:
+            self.placed(kind)
+        elif kind in NORMALISATIONS:
             self.activation()
             self.normalisation(kind)
         elif kind in GATES:
@@ -259,7 +301,12 @@ class Drawn:
             stride = (self.whole(1, 2), 1) if self.chance(0.4) else (1, self.whole(1, 2))
             self.add(LAYERS["conv2d"](self.shape[1], self.width(), kernel, stride, padding))  # type: ignore[call-arg]
         else:
-            self.add(LAYERS["dense"](self.shape[-1], self.width()))  # type: ignore[call-arg]
+            self.dense(self.width())
+
+    def dense(self, outputs: int) -> None:
+        """A dense layer to so many outputs, with or without a bias and its weight either way round."""
+        outputs_first: dict[str, Any] = {"layout": "outputs_inputs"} if self.chance(0.2) else {}
+        self.add(LAYERS["dense"](self.shape[-1], outputs, bias=self.chance(0.85), **outputs_first))  # type: ignore[call-arg]
 
     def activation(self, kind: str | None = None) -> None:
         """An activation; before one with a kink something with weights, where it needs that."""
@@ -291,15 +338,20 @@ class Drawn:
         return {}
 
     def normalisation(self, kind: str | None = None) -> None:
-        """Layer norm or, where it can stand, batch norm."""
-        fits = self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2
-        chosen = kind or ("batch_norm" if fits and self.chance(0.6) else "layer_norm")
+        """One of those that can stand here."""
+        chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
-        if chosen == "layer_norm":
+        if chosen != "batch_norm":
             # A row of equal values has no deviation, and outside the root nothing keeps its derivative finite.
             flat = self.form == "images" or self.all_of(self.last, FLAT)
             place: dict[str, Any] = {"epsilon_in": "outside"} if not flat and self.chance(0.15) else {}
-            self.add(LAYERS["layer_norm"](self.shape[-1], epsilon, **place))  # type: ignore[call-arg]
+            if chosen in ("layer_norm", "rms_norm"):
+                self.add(LAYERS[chosen](self.shape[-1], epsilon, **place))  # type: ignore[call-arg]
+                return
+            place["affine"] = self.chance(0.85)
+            channels = self.shape[1]
+            groups = [self.one_of(*self.group_numbers())] if chosen == "group_norm" else []
+            self.add(LAYERS[chosen](channels, *groups, epsilon, **place))  # type: ignore[call-arg]
             return
         options: dict[str, Any] = {
             "training": self.chance(0.85),
@@ -307,6 +359,22 @@ class Drawn:
         }
         options |= {"momentum": 0.875, "momentum_of": "old"} if self.chance(0.3) else {"momentum": 0.125}
         self.add(LAYERS["batch_norm"](self.shape[1], epsilon, **options))  # type: ignore[call-arg]
+
+    def normalisations(self) -> list[str]:
+        """Those that may follow: what is normalised together should be more than two values."""
+        kinds = ["layer_norm", "layer_norm", "rms_norm"]
+        if self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2:
+            kinds += ["batch_norm"] * 4
+        if self.form != "sequences" and self.group_numbers():
+            kinds += ["group_norm"]
+        if self.form == "images" and np.prod(self.shape[2:]) > 2:
+            kinds += ["instance_norm"]
+        return kinds
+
+    def group_numbers(self) -> list[int]:
+        """Into how many groups the channels can be divided, with more than two values in each."""
+        channels, values = self.shape[1], int(np.prod(self.shape[1:]))
+        return [groups for groups in range(1, channels) if channels % groups == 0 and values // groups > 2]
 
     def all_of(self, name: str, kinds: Container[str]) -> bool:
         """Whether a value is given by layers of these kinds, or is a sum of such values."""

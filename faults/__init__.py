@@ -18,6 +18,7 @@ from . import (
     losses,
     normalisation,
     optimizers,
+    positions,
     recurrent,
     steps,
 )
@@ -25,7 +26,7 @@ from .base import Fault, Mistake, record
 from .conventions import conventions_at, conventions_of
 
 FAMILIES = (
-    *(layers, affine, attention, recurrent, normalisation, activations, dropout),
+    *(layers, affine, attention, positions, recurrent, normalisation, activations, dropout),
     *(losses, clipping, optimizers, steps),
 )
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..reference import Case, Operation
-from ..reference.layers import Array, Conv2d, Dense, Embedding, Parameters, Shape
+from ..reference.layers import Array, Bilinear, Conv2d, Dense, Embedding, Parameters, Shape
 from .base import Fault, LayerFault, done
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
@@ -64,10 +64,10 @@ class BiasAlongTheRows(LayerFault, Dense):
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
-        return inputs[0][-2] == layer.outputs > 1
+        return layer.bias and inputs[0][-2] == layer.outputs > 1
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        return x @ params["weight"] + params["bias"][:, None], x
+        return x @ self.laid_out(params["weight"]) + params["bias"][:, None], x
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
         dx, dparams = super().backward(dy, x, params)
@@ -88,7 +88,7 @@ class BiasGradientNotSummed(LayerFault, Dense):
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
-        return len(inputs[0]) > 1
+        return layer.bias and len(inputs[0]) > 1
 
     @classmethod
     def faults(cls, case: Case) -> Iterator[Fault]:
@@ -108,6 +108,67 @@ class BiasGradientNotSummed(LayerFault, Dense):
     def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
         dx, dparams = super().backward(dy, x, params)
         return dx, {**dparams, "bias": dy}
+
+
+class BilinearWeightTransposed(LayerFault, Bilinear):
+    """The inputs have changed places: ``y[o] = x2 @ weight[o] @ x1``.
+
+    A weight that was kept as (O, I2, I1) elsewhere is read as it stands. Forward and backward fit each other, and where
+    both inputs are equally wide nothing complains; only weights from elsewhere give something else.
+    """
+
+    number = 9
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: Bilinear, *inputs: Shape) -> bool:
+        return layer.first == layer.second > 1
+
+    def forward(self, x1: Array, x2: Array, params: Parameters) -> tuple[Array, Any]:  # type: ignore[override]
+        return super().forward(x1, x2, with_transposed(params))
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> tuple[Any, dict[str, Array]]:
+        dx, dparams = super().backward(dy, saved, with_transposed(params))
+        return dx, with_transposed(dparams)
+
+
+class BilinearWeightNotTransposed(LayerFault, Bilinear):
+    """Both gradients go back through the weight as it stands, where one of them needs its transpose.
+
+    ``weight[o] @ x2`` is what x1 receives, and ``weight[o] @ x1`` is written for x2 by analogy. Only where both inputs
+    are equally wide do the shapes allow it; the parameters' gradients and that of x1 are right.
+    """
+
+    number = 9
+    wrong = ("backward",)
+
+    @classmethod
+    def possible(cls, layer: Bilinear, *inputs: Shape) -> bool:
+        return layer.first == layer.second > 1
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> tuple[Any, dict[str, Array]]:
+        (dx1, _), dparams = super().backward(dy, saved, params)
+        (_, dx2), _ = super().backward(dy, saved, with_transposed(params))
+        return (dx1, dx2), dparams
+
+
+class SecondInputTakenAsConstant(LayerFault, Bilinear):
+    """The second input gets no gradient: the layer is differentiated as a dense one whose weight depends on x2.
+
+    With x2 at hand it is an affine map of x1, and that is what the backward is written for. The layer learns, and so
+    does what lies before x1; what lies before x2 stands still.
+    """
+
+    wrong = ("backward",)
+
+    def backward(self, dy: Array, saved: Any, params: Parameters) -> tuple[Any, dict[str, Array]]:
+        (dx1, dx2), dparams = super().backward(dy, saved, params)
+        return (dx1, np.zeros_like(dx2)), dparams
+
+
+def with_transposed(params: Parameters) -> dict[str, Array]:
+    """The parameters of a bilinear layer, or their gradients, with the inputs' axes of the weight exchanged."""
+    return {**params, "weight": params["weight"].swapaxes(1, 2)}
 
 
 class RepeatedRowsOverwritten(LayerFault, Embedding):

@@ -94,8 +94,9 @@ class BiasForgotten(LayerFault):
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
         return "bias" in layer.parameters()
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, {**params, "bias": np.zeros_like(params["bias"])})
+    def forward(self, *inputs_and_params: Any) -> tuple[Array, Any]:
+        *inputs, params = inputs_and_params
+        return super().forward(*inputs, {**params, "bias": np.zeros_like(params["bias"])})
 
 
 class BiasGradientAveraged(LayerFault):

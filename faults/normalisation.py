@@ -7,34 +7,41 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..reference.layers import Array, BatchNorm, Layer, LayerNorm, Parameters, Shape
-from ..reference.layers.normalisation import Rows, as_rows, from_rows
+from ..reference.layers import Array, BatchNorm, GroupNorm, InstanceNorm, Layer, LayerNorm, Parameters, RMSNorm, Shape
+from ..reference.layers.batch_normalisation import Rows, as_rows, from_rows
+from ..reference.layers.normalisation import Normalised, along, by_channel, normalise, normalise_backward
 from .base import LayerFault, values_of
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
 
 
 class NormalisationFault(LayerFault):
-    """What the mistakes have in common: layer normalisation, or batch normalisation that is in training."""
+    """What the mistakes have in common: a normalisation that subtracts a mean; batch normalisation in training."""
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return isinstance(layer, LayerNorm) or (isinstance(layer, BatchNorm) and layer.training)
+        by_rows = isinstance(layer, LayerNorm | GroupNorm | InstanceNorm)
+        return by_rows or (isinstance(layer, BatchNorm) and layer.training)
 
     def through_values(self, dy: Array, saved: Any, params: Parameters) -> Array:
         """What is sent back if mean and deviation are constants, ``dy * weight / deviation``."""
-        if self.kind == LayerNorm.kind:
-            _, deviation, _ = saved
-            dx: Array = dy * params["weight"] / deviation
-        else:
-            dx = self.right(training=False).backward(dy, saved, params)[0]
-        return dx
+        if self.kind == BatchNorm.kind:
+            dx: Array = self.right(training=False).backward(dy, saved, params)[0]
+            return dx
+        dvalues = dy
+        if "weight" in params:
+            by_rows = self.kind in (LayerNorm.kind, RMSNorm.kind)
+            dvalues = dy * (params["weight"] if by_rows else along(params["weight"], dy))
+        return (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
 
     def mean(self, values: Array) -> Array:
-        """The mean of what is normalised together: over the features of a row, or over the rows of a channel."""
-        axes = (-1,) if self.kind == LayerNorm.kind else (0, *range(2, values.ndim))
-        total: Array = values.sum(axis=axes, keepdims=True)
-        return total * (total.size / values.size)
+        """The mean of what is normalised together, as an array of the same shape."""
+        if self.kind == BatchNorm.kind:
+            rows = as_rows(values)
+            return from_rows(np.broadcast_to(rows.sum(axis=0) / rows.shape[0], rows.shape), values.shape)
+        n = values_together(self, values.shape)
+        groups = values.reshape(-1, n)
+        return np.broadcast_to(groups.sum(axis=-1, keepdims=True) / n, groups.shape).reshape(values.shape)
 
 
 class StatisticsTakenAsConstants(NormalisationFault):
@@ -47,6 +54,10 @@ class StatisticsTakenAsConstants(NormalisationFault):
 
     number = 14
     wrong = ("backward",)
+
+    @classmethod
+    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
+        return isinstance(layer, RMSNorm) or super().possible(layer, *inputs)
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         _, dparams = super().backward(dy, saved, params)
@@ -95,6 +106,10 @@ class ScaleForgotten(NormalisationFault):
     wrong = ("backward",)
     only_where = "a weight that is not 1"
 
+    @classmethod
+    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
+        return "weight" in layer.parameters() and (isinstance(layer, RMSNorm) or super().possible(layer, *inputs))
+
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         dx, dparams = super().backward(dy, saved, {**params, "weight": np.ones_like(params["weight"])})
         return dx, dparams
@@ -116,11 +131,15 @@ class VarianceDividedByOneLess(NormalisationFault):
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
         layer, narrow = self.narrowed(x.shape)
-        y, saved = layer.forward(x, {**params, "weight": narrow * params["weight"]})
-        return y, saved
+        if "weight" not in params:
+            y, saved = layer.forward(x, params)
+            return narrow * y, saved
+        return layer.forward(x, {**params, "weight": narrow * params["weight"]})
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         layer, narrow = self.narrowed(dy.shape)
+        if "weight" not in params:
+            return layer.backward(narrow * dy, saved, params)
         dx, dparams = layer.backward(dy, saved, {**params, "weight": narrow * params["weight"]})
         return dx, {**dparams, "weight": narrow * dparams["weight"]}
 
@@ -135,7 +154,11 @@ class VarianceDividedByOneLess(NormalisationFault):
 def values_together(layer: Any, shape: Shape) -> int:
     """How many values are normalised together."""
     features: int = layer.features
-    return features if layer.kind == LayerNorm.kind else prod(shape) // features
+    if layer.kind in (LayerNorm.kind, RMSNorm.kind):
+        return features
+    if layer.kind == BatchNorm.kind:
+        return prod(shape) // features
+    return prod(shape[1:]) // (features if layer.kind == InstanceNorm.kind else layer.groups)
 
 
 class AnotherEpsilon(LayerFault):
@@ -145,7 +168,8 @@ class AnotherEpsilon(LayerFault):
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return isinstance(layer, LayerNorm | BatchNorm) and layer.epsilon != cls.epsilon_of_others
+        known = isinstance(layer, LayerNorm | RMSNorm | GroupNorm | InstanceNorm | BatchNorm)
+        return known and layer.epsilon != cls.epsilon_of_others
 
     @classmethod
     def planted(cls, layer: Layer) -> Layer:
@@ -198,6 +222,18 @@ class EpsilonOfBert(AnotherEpsilon):
     number = 16
     wrong = ("forward", "backward")
     epsilon_of_others = 1e-12
+
+
+class EpsilonOfTheDtype(AnotherEpsilon, RMSNorm):
+    """The epsilon is that of the dtype, 2^-23 in float32, as in PyTorch where none is given.
+
+    A default of None reads as no epsilon, or as the paper's; it is the distance of 1 from the next number. The same
+    code in another dtype is another function, and a port that fixes one of them is off for small inputs.
+    """
+
+    number = 16
+    wrong = ("forward", "backward")
+    epsilon_of_others = 2.0**-23
 
 
 class EpsilonBesideTheRoot(LayerFault, BatchNorm):
@@ -276,3 +312,158 @@ class RunningDeviation(LayerFault, BatchNorm):
 
     def updated_statistics(self, saved: Any, params: Parameters) -> dict[str, Array]:
         return super().updated_statistics(saved._replace(variance=saved.deviation), params)
+
+
+class MeanSubtracted(LayerFault, RMSNorm):
+    """The mean is subtracted first: a layer normalisation without a bias.
+
+    The newer layer is read as another name of the older one. Means are often small, so that outputs look alike, and a
+    network that is trained so works as well; weights from elsewhere do not fit.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: RMSNorm, *inputs: Shape) -> bool:
+        return layer.features > 1
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        saved = normalise(x, self.epsilon, self.epsilon_in)
+        return saved.values * params["weight"], saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        _, dparams = super().backward(dy, saved, params)
+        return normalise_backward(dy * params["weight"], saved), dparams
+
+
+class WeightFromOne(LayerFault, RMSNorm):
+    """The weight is what is added to 1: ``y = x / deviation * (1 + weight)``.
+
+    Gemma's weights are kept so, which starts them at 0 and lets weight decay draw the factor to 1. Code for one of the
+    two kinds of weights runs with the other, whose factors are all off by 1.
+    """
+
+    wrong = ("forward", "backward")
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        return super().forward(x, {**params, "weight": 1 + params["weight"]})
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        return super().backward(dy, saved, {**params, "weight": 1 + params["weight"]})
+
+
+class DividedByTheNorm(LayerFault, RMSNorm):
+    """Rows are divided by their length, the root of the sum of their squares, not of the mean.
+
+    Root mean square and norm are both called the size of a vector. Outputs are too small by the root of the number of
+    features, a constant that the next layer can learn to make up for.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: RMSNorm, *inputs: Shape) -> bool:
+        return layer.features > 1
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        y, saved = self.of_mean().forward(x, params)
+        return y / self.root(y), saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        return self.of_mean().backward(dy / self.root(dy), saved, params)
+
+    def of_mean(self) -> Layer:
+        """The right layer whose outputs are as many times larger, at another epsilon, as the root of the features."""
+        n = self.features
+        return self.right(epsilon=self.epsilon / (n if self.epsilon_in == "root" else n**0.5))
+
+    def root(self, like: Array) -> Array:
+        """The root of the number of features."""
+        root: Array = np.sqrt(np.full_like(like, self.features, shape=()))
+        return root
+
+
+class GroupsInterleaved(LayerFault, GroupNorm):
+    """Channel c belongs to group ``c mod G``: channels are dealt out to the groups in turn.
+
+    A reshape to (C / G, G) where (G, C / G) is meant gives it, and both have the right shape. Groups are made of other
+    channels than those that were trained together.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: GroupNorm, *inputs: Shape) -> bool:
+        return 1 < layer.groups < layer.features
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        right, inner = self.right(affine=False), self.features // self.groups
+        values, saved = right.forward(dealt(x, inner, self.groups), {})
+        values = dealt(values, self.groups, inner)
+        y = values * along(params["weight"], x) + along(params["bias"], x) if self.affine else values
+        return y, saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        right, inner = self.right(affine=False), self.features // self.groups
+        dvalues = dy * along(params["weight"], dy) if self.affine else dy
+        dx, _ = right.backward(dealt(dvalues, inner, self.groups), saved, {})
+        values = dealt(saved.values.reshape(dy.shape), self.groups, inner)
+        dparams = {"weight": by_channel(dy * values), "bias": by_channel(dy)} if self.affine else {}
+        return dealt(dx, self.groups, inner), dparams
+
+
+def dealt(x: Array, rows: int, columns: int) -> Array:
+    """The channels, laid out in so many rows and columns, in the order of the columns."""
+    table = x.reshape(x.shape[0], rows, columns, *x.shape[2:])
+    return table.swapaxes(1, 2).reshape(x.shape)
+
+
+class EveryPlaceByItself(LayerFault, GroupNorm):
+    """Mean and deviation are over the channels of a group at one place, not over its places too.
+
+    As a layer normalisation over the channels has it, which is what one knows from sequences. Bright and dark places of
+    an image become alike, and contours get lost.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: GroupNorm, *inputs: Shape) -> bool:
+        return len(inputs[0]) > 2 and prod(inputs[0][2:]) > 1 and layer.groups < layer.features
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        y, saved = self.right().forward(as_rows(x), params)
+        return from_rows(y, x.shape), saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        dx, dparams = self.right().backward(as_rows(dy), saved, params)
+        return from_rows(dx, dy.shape), dparams
+
+
+class InstancesTakenTogether(LayerFault, InstanceNorm):
+    """Mean and deviation are over the rows of the batch too: a batch normalisation.
+
+    One axis too many stands in the list of those that are averaged over. With one image at a time it is right; with
+    more, what comes out for one depends on the others.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: InstanceNorm, *inputs: Shape) -> bool:
+        return inputs[0][0] > 1
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        y, saved = super().forward(together(x), params)
+        return together(y, x.shape), saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> Gradients:
+        dx, dparams = super().backward(together(dy), saved, params)
+        return together(dx, dy.shape), dparams
+
+
+def together(x: Array, shape: Shape = ()) -> Array:
+    """The rows of a batch (N, C, ...) as places of one row (1, C, N ...), or back where a shape is given."""
+    if shape:
+        return x.reshape(shape[1], shape[0], *shape[2:]).swapaxes(0, 1)
+    return x.swapaxes(0, 1).reshape(1, x.shape[1], -1)

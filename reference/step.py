@@ -296,5 +296,6 @@ def arrays_by_name(tensors: Mapping[str, Named]) -> dict[str, Array]:
 def replaced(saved: Any, made: Array, kept: Array) -> Any:
     """What a layer saved for its backward, with its own output replaced by the one that the hook handed back."""
     if isinstance(saved, tuple):
-        return tuple(kept if part is made else part for part in saved)
+        parts = (kept if part is made else part for part in saved)
+        return saved._make(parts) if hasattr(saved, "_make") else tuple(parts)  # one with names keeps them
     return kept if saved is made else saved

@@ -149,6 +149,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
     "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
     "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
+    "waves": lambda x: np.sin(x) * np.cos(x),
     "identity": lambda x: x * x + (x + x) - (x - x) + x / x,
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "two masks": lambda x: (x < 4) * ((x >= -2) * x),
@@ -276,6 +277,8 @@ BY_HAND: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "log1p": (lambda a, b: np.log1p(abs(a)), (SA / (1 + np.abs(A))) ** 2 + (2 * ROUNDED * np.log1p(np.abs(A))) ** 2),
     "tanh": (lambda a, b: np.tanh(a), ((1 - np.tanh(A) ** 2) * SA) ** 2 + (2 * ROUNDED * np.tanh(A)) ** 2),
     "arctan": (lambda a, b: np.arctan(a), (SA / (1 + A * A)) ** 2 + (2 * ROUNDED * np.arctan(A)) ** 2),
+    "sin": (lambda a, b: np.sin(a), (np.cos(A) * SA) ** 2 + (2 * ROUNDED * np.sin(A)) ** 2),
+    "cos": (lambda a, b: np.cos(a), (np.sin(A) * SA) ** 2 + (2 * ROUNDED * np.cos(A)) ** 2),
     "sqrt": (lambda a, b: np.sqrt(abs(a)), SA**2 / (4 * np.abs(A)) + ROUNDED**2 * np.abs(A)),
     "erf": (lambda a, b: erf(a), 4 / math.pi * np.exp(-2 * A * A) * SA**2 + (2 * ROUNDED) ** 2),
     "power": (lambda a, b: 0.5**b, (np.log(0.5) * 0.5**B * SB) ** 2 + (2 * ROUNDED * 0.5**B) ** 2),
@@ -306,7 +309,7 @@ def test_the_variance_is_the_formula_written_out(operation: Callable[[Any, Any],
     np.testing.assert_allclose(operation(sigma(A, SA), sigma(B, SB)).variance, variance, rtol=1e-12)
 
 
-SPREADING = "add subtract multiply divide square cube exp expm1 log log1p tanh arctan sqrt power".split()
+SPREADING = "add subtract multiply divide square cube exp expm1 log log1p tanh sin cos arctan sqrt power".split()
 
 
 @pytest.mark.parametrize("operation", [BY_HAND[name][0] for name in SPREADING], ids=SPREADING)
@@ -355,6 +358,8 @@ FRESH: dict[str, Callable[[Any, Any], Any]] = {
     "log1p": lambda a, b: np.log1p(positive(a)),
     "tanh": lambda a, b: np.tanh(a),
     "arctan": lambda a, b: np.arctan(a),
+    "sin": lambda a, b: np.sin(a),
+    "cos": lambda a, b: np.cos(a),
     "erf": lambda a, b: erf(a),
     "sqrt": lambda a, b: np.sqrt(positive(a)),
     "scalar": lambda a, b: 0.1 * a + 0.3,
@@ -386,7 +391,7 @@ def test_float32_is_within_sigma_and_sigma_is_not_idle(operation: Callable[[Any,
     assert 0.02 < math.sqrt(squares / count) < 1.1
 
 
-@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "arctan"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "arctan"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_table_of_accuracies_holds_here(name: str, dtype: str) -> None:
     """The worst error of NumPy's own functions is within 8 sigma with room: k = 2 allows 9.2 roundoffs, NumPy has 4."""
@@ -578,7 +583,10 @@ def test_large_arrays_in_pieces_give_the_same(
     a, b = (cls.pair(generator.standard_normal(shape), generator.uniform(0, 1e-4, shape)) for shape in shapes)
     operations: list[Callable[[], Any]] = [
         *(lambda f=f: f(a, b) for f in (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.less, np.equal)),
-        *(lambda f=f: f(a * b) for f in (np.exp, np.expm1, np.tanh, np.arctan, np.abs, np.negative, np.square, erf)),
+        *(
+            lambda f=f: f(a * b)
+            for f in (np.exp, np.expm1, np.tanh, np.sin, np.cos, np.arctan, np.abs, np.negative, np.square, erf)
+        ),
         lambda: np.where(a > b, np.sqrt(np.abs(a)), np.log(np.abs(b))),
         lambda: 0.1 * b**3 + 0.999**b,
     ]

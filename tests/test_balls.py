@@ -61,6 +61,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: np.exp(np.tanh(x)) + np.sqrt(np.square(x)) + np.log(np.abs(x)) + np.arctan(x) + erf(x),
     "elementary near 0": lambda x: np.expm1(x / 16) + np.log1p(x / 16),
     "overlaid": lambda x: overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, x.shape[1])),
+    "waves": lambda x: np.sin(x) * np.cos(x),
     "masks": lambda x: np.where(x > 0, x, 2) + (x <= -2) * x + np.where(x == 3, x, 0) + (x != 3) * x,
     "more masks": lambda x: (x < 4) * ((x >= -2) * x),
     "plain mask": lambda x: np.where(np.arange(3) == 1, x, np.zeros_like(x)) + (np.arange(3) == 1) * x,
@@ -208,7 +209,7 @@ def test_the_distance_is_certified() -> None:
 
 def test_float64_is_as_near_to_the_truth_as_it_should_be() -> None:
     x = random(2).standard_normal(200)
-    for function in (np.exp, np.expm1, np.tanh, erf, np.arctan):
+    for function in (np.exp, np.expm1, np.tanh, np.sin, np.cos, erf, np.arctan):
         y = function(x)
         assert (distance(function(BALLS.lift(x)), y).upper <= 2 * np.spacing(np.abs(y))).all()
 

@@ -93,7 +93,12 @@ COVERED = {
     6: {"softmax_twice", "softmax_twice_differentiated_once", "probabilities_taken_for_logits"},
     7: {"derivative_at_the_output", "derivative_of_the_input"},
     8: {"updated_too_early"},
-    9: {"weight_gradient_transposed", "weight_not_transposed"},
+    9: {
+        "weight_gradient_transposed",
+        "weight_not_transposed",
+        "bilinear_weight_transposed",
+        "bilinear_weight_not_transposed",
+    },
     10: {
         "kernel_flipped",
         "kernel_height_as_width",
@@ -111,6 +116,7 @@ COVERED = {
         "epsilon_of_torch",
         "epsilon_of_flax",
         "epsilon_of_bert",
+        "epsilon_of_the_dtype",
         "epsilon_beside_the_root",
         "epsilon_beside_the_root_in_the_forward",
     },

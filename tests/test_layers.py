@@ -41,6 +41,24 @@ class Trial:
 TRIALS: dict[str, Trial] = {
     "dense": Trial(cc.Dense(I, O), ((N, I),)),
     "dense-narrowing": Trial(cc.Dense(O, 2), ((N, O),)),
+    "dense-one row": Trial(cc.Dense(I, O), ((1, I),)),
+    "dense-no bias": Trial(cc.Dense(I, O, bias=False), ((N, I),)),
+    "dense-outputs first": Trial(cc.Dense(I, O, layout="outputs_inputs"), ((2, N, I),)),
+    "dense-outputs first, no bias": Trial(cc.Dense(I, O, bias=False, layout="outputs_inputs"), ((N, I),)),
+    "bilinear": Trial(cc.Bilinear(I, 4, O), ((N, I), (N, 4))),
+    "bilinear-rank 3": Trial(cc.Bilinear(I, 4, O), ((2, N, I), (2, N, 4))),
+    "bilinear-no bias": Trial(cc.Bilinear(4, I, 2, bias=False), ((N, 4), (N, I))),
+    "bilinear-one row": Trial(cc.Bilinear(I, 4, 1), ((1, I), (1, 4))),
+    "positions": Trial(cc.Positions(N, O), ((2, N, O),)),
+    "positions-one sequence": Trial(cc.Positions(9, O), ((N, O),)),
+    "positions-some of them": Trial(cc.Positions(9, O), ((2, 3, N, O),)),
+    "sinusoidal_positions": Trial(cc.SinusoidalPositions(), ((2, N, 6),)),
+    "sinusoidal_positions-one sequence": Trial(cc.SinusoidalPositions(16.0), ((N, 2),)),
+    "sinusoidal_positions-halves": Trial(cc.SinusoidalPositions(16.0, "halves"), ((2, 3, N, 4),)),
+    "rotary": Trial(cc.Rotary(), ((2, N, 6),)),
+    "rotary-one sequence": Trial(cc.Rotary(16.0), ((N, 2),)),
+    "rotary-interleaved": Trial(cc.Rotary(order="interleaved"), ((2, N, 6),)),
+    "rotary-heads": Trial(cc.Rotary(16.0, "interleaved"), ((2, 3, N, 4),)),
     "relu": Trial(cc.Relu(), ((N, O),)),
     "relu-rank-3": Trial(cc.Relu(), ((2, N, O),)),
     "tanh": Trial(cc.Tanh(), ((N, O),)),
@@ -103,7 +121,26 @@ TRIALS: dict[str, Trial] = {
     "layer_norm": Trial(cc.LayerNorm(O), ((N, O),)),
     "layer_norm-rank-3": Trial(cc.LayerNorm(O, epsilon=0.5), ((2, N, O),)),
     "layer_norm-epsilon outside": Trial(cc.LayerNorm(O, epsilon=0.5, epsilon_in="outside"), ((2, N, O),)),
+    "layer_norm-one row": Trial(cc.LayerNorm(O), ((1, O),)),
+    "rms_norm": Trial(cc.RMSNorm(O), ((N, O),)),
+    "rms_norm-rank 1": Trial(cc.RMSNorm(O, epsilon=0.5), ((O,),)),
+    "rms_norm-rank 3": Trial(cc.RMSNorm(O, epsilon=0.5), ((2, N, O),)),
+    "rms_norm-epsilon outside": Trial(cc.RMSNorm(O, epsilon=0.5, epsilon_in="outside"), ((2, N, O),)),
+    "group_norm": Trial(cc.GroupNorm(6, 2, epsilon=0.5), ((N, 6),)),
+    "group_norm-sequences": Trial(cc.GroupNorm(6, 3), ((N, 6, 4),)),
+    "group_norm-images": Trial(cc.GroupNorm(6, 3), ((2, 6, 3, 4),)),
+    "group_norm-volumes": Trial(cc.GroupNorm(4, 2), ((1, 4, 3, 2, 5),)),
+    "group_norm-one group": Trial(cc.GroupNorm(O, 1, epsilon=0.5), ((2, O, 3, 4),)),
+    "group_norm-plain": Trial(cc.GroupNorm(6, 2, affine=False), ((2, 6, 3, 4),)),
+    "group_norm-epsilon outside": Trial(cc.GroupNorm(6, 2, epsilon=0.5, epsilon_in="outside"), ((2, 6, 4),)),
+    "instance_norm": Trial(cc.InstanceNorm(O), ((2, O, 3, 4),)),
+    "instance_norm-sequences": Trial(cc.InstanceNorm(O, epsilon=0.5), ((N, O, 4),)),
+    "instance_norm-volumes": Trial(cc.InstanceNorm(I), ((1, I, 4, 2, 5),)),
+    "instance_norm-plain": Trial(cc.InstanceNorm(O, affine=False), ((2, O, 3, 4),)),
+    "instance_norm-epsilon outside": Trial(cc.InstanceNorm(O, 0.5, "outside"), ((2, O, 3, 4),)),
     "batch_norm": Trial(cc.BatchNorm(O, epsilon=0.5), ((N, O),)),
+    "batch_norm-sequences": Trial(cc.BatchNorm(O, momentum=0.25), ((N, O, 4),)),
+    "batch_norm-volumes": Trial(cc.BatchNorm(I, momentum=0.25), ((1, I, 4, 2, 5),)),
     "batch_norm-images": Trial(cc.BatchNorm(O, momentum=0.25), ((2, O, 3, 4),)),
     "batch_norm-old momentum": Trial(cc.BatchNorm(O, momentum=0.75, momentum_of="old"), ((2, O, 3, 4),)),
     "batch_norm-biased": Trial(cc.BatchNorm(O, momentum=0.25, running_variance="biased"), ((N, O),)),
@@ -180,8 +217,10 @@ TRIALS: dict[str, Trial] = {
     "attention-unscaled": Trial(cc.ScaledDotProductAttention(scale="none"), ((2, 4, I), (2, N, I), (2, N, O))),
 }
 
+OUTSIDE = {f"{kind}-epsilon outside" for kind in ("layer_norm", "rms_norm", "group_norm", "instance_norm")}
 NOT_ELEMENTWISE = {
     *("dense", "add", "embedding", "conv2d", "scaled_dot_product_attention", "layer_norm", "batch_norm"),
+    *("rms_norm", "group_norm", "instance_norm", "bilinear", "positions", "sinusoidal_positions", "rotary"),
     *("softmax", "log_softmax", "glu", "swiglu", "rnn", "lstm", "gru"),
     "gelu",  # far below 0 its 1 + erf cancels, and JAX's erfc does not
 }
@@ -193,7 +232,7 @@ RESET_BEFORE = {
 
 LACKING: dict[str, set[str]] = {
     "torch": {
-        "layer_norm-epsilon outside",
+        *OUTSIDE,
         "batch_norm-biased",
         "conv_transpose2d-flipped",
         "max_pool2d-ties shared",
@@ -260,7 +299,7 @@ def by_torch(trial: Trial, drawn: Drawn) -> Result:
     from crosscheck.adapters.torch.parts import LAYERS, build_layer
 
     part = LAYERS[trial.layer.kind]
-    transposed, names = part.transposed, part.names
+    transposed, names = part.transposed(trial.layer), part.names
     module = build_layer(trial.layer, dtype=getattr(torch, drawn.dy.dtype.name), device="cpu")
     with torch.no_grad():
         for name, array in drawn.params.items():
@@ -360,6 +399,9 @@ def test_what_torch_lacks_is_what_it_says() -> None:
     limits = {name: LAYERS[trial.layer.kind].limits(trial.layer) for name, trial in TRIALS.items()}
     assert {name: limit for name, limit in limits.items() if limit} == {
         "layer_norm-epsilon outside": "torch.nn.LayerNorm has its epsilon inside the root",
+        "rms_norm-epsilon outside": "torch.nn.RMSNorm has its epsilon inside the root",
+        "group_norm-epsilon outside": "torch.nn.GroupNorm has its epsilon inside the root",
+        "instance_norm-epsilon outside": "torch.nn.InstanceNorm1d has its epsilon inside the root",
         "batch_norm-biased": "torch's batch normalisation remembers the unbiased variance",
         **dict.fromkeys(RESET_BEFORE, "torch.nn.GRU applies its reset gate after the product"),
         "conv_transpose2d-flipped": "torch.nn.ConvTranspose2d does not flip its kernel",
@@ -389,6 +431,20 @@ def test_torch_cannot_share_what_it_keeps_in_two_layouts() -> None:
         "torch's modules keep 'x.weight' in two layouts, and cannot share it"
     )
     assert {"input", "input->x"}.isdisjoint(name.partition("/")[2] for name in perturbations(case, (3,)))
+
+
+@pytest.mark.parametrize("subject", ["torch", "jax"])
+def test_a_table_can_be_the_weight_of_the_output_layer(subject: str) -> None:
+    """With the weight as (O, I) both have it in one layout, and its gradient is the sum of both uses."""
+    pytest.importorskip(subject)
+    case = cc.load_case("tied")
+    uses = [node.name for node in case.nodes if "x.weight" in node.parameters.values()]
+    agreement = cc.check(case, against=[subject])
+    compared = {tensor.name: tensor.verdict for tensor in agreement.subjects[subject].tensors}
+    assert agreement.ok
+    assert len(uses) == 2
+    for use in ("", *(f"->{name}" for name in uses)):
+        assert compared[f"0/gradient/x.weight{use}"] in ("agree", "exact"), use
 
 
 def test_the_attention_of_jax_is_of_float32_whatever_it_is_given() -> None:
@@ -527,6 +583,25 @@ def test_softmax_of_large_logits_is_the_frameworks(framework: str) -> None:
     drawn = draw(trial, "float64")
     large = Drawn([1e4 * drawn.inputs[0]], {}, drawn.dy)
     assert_same(by_hand(trial, large), FRAMEWORKS[framework](trial, large), EPSILONS * 2.0**-52)
+
+
+@every_framework
+@every_dtype
+@pytest.mark.parametrize("scale", [1e4, "smallest", 0.0])
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "group_norm-images", "instance_norm", "batch_norm-images"])
+def test_a_normalisation_of_large_tiny_and_no_values_is_the_frameworks(
+    name: str, scale: Any, dtype: str, framework: str
+) -> None:
+    """Where squares are 0, of tiny numbers or of none, epsilon is all that is divided by."""
+    trial, drawn = TRIALS[name], draw(TRIALS[name], dtype)
+    # Not subnormal themselves: XLA takes such for 0.
+    factor = np.finfo(dtype).smallest_normal ** 0.75 if scale == "smallest" else scale
+    x = (drawn.inputs[0].astype(dtype) * np.asarray(factor, dtype)).astype(dtype)
+    scaled = Drawn([x], drawn.params, drawn.dy)
+    found, expected = by_hand(trial, scaled), FRAMEWORKS[framework](trial, scaled)
+    assert np.all(np.isfinite(found.dinputs[0]))
+    assert_near("y", found.y, expected.y, EPSILONS * float(np.finfo(dtype).eps))
+    assert_near("dinput", found.dinputs[0], expected.dinputs[0], EPSILONS * float(np.finfo(dtype).eps))
 
 
 # --------------------------------------------------------------------------------------- against central differences
@@ -799,12 +874,34 @@ def test_what_batch_normalisation_remembers(
     assert found["running_var"] == pytest.approx(variance, rel=1e-15)
 
 
-@pytest.mark.parametrize("name", ["layer_norm", "batch_norm", "batch_norm-images"])
+OF_MEANS = ["layer_norm", "group_norm-images", "instance_norm", "batch_norm", "batch_norm-images"]
+
+
+@pytest.mark.parametrize("name", OF_MEANS)
 def test_an_upstream_gradient_of_ones_sees_nothing_of_a_normalisation(name: str) -> None:
     trial, drawn = TRIALS[name], draw(TRIALS[name], "float64")
-    same = {**drawn.params, "weight": np.ones(O)}
+    same = {**drawn.params, "weight": np.ones_like(drawn.params["weight"])}
     found = by_hand(trial, Drawn(drawn.inputs, same, np.ones_like(drawn.dy)))
     assert np.abs(found.dinputs[0]).max() <= 1e-15
+
+
+@pytest.mark.parametrize("order", ["halves", "interleaved"])
+def test_products_of_what_was_turned_depend_on_how_far_apart_it_is(order: Any) -> None:
+    q, k = (np.broadcast_to(vector, (N, 6)) for vector in draw(Trial(cc.Rotary(), ((2, 6),)), "float64").inputs[0])
+    turned = [cc.Rotary(order=order).forward(x, {})[0] for x in (q, k)]
+    products = turned[0] @ turned[1].T
+    np.testing.assert_allclose(products[1:, 1:], products[:-1, :-1], rtol=1e-12)
+    assert np.abs(products[0, 1:] - products[0, :-1]).min() > 1e-3
+
+
+def test_the_table_of_waves_is_that_of_the_paper() -> None:
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d)) and PE(pos, 2i + 1) = cos(pos / 10000^(2i / d)), number by number."""
+    table = cc.SinusoidalPositions().forward(np.zeros((N, 6)), {})[0]
+    halves = cc.SinusoidalPositions(order="halves").forward(np.zeros((N, 6)), {})[0]
+    for place, i in np.ndindex(N, 3):
+        angle = place / 10000 ** (2 * i / 6)
+        assert table[place, 2 * i : 2 * i + 2] == pytest.approx([np.sin(angle), np.cos(angle)], abs=1e-14)
+        assert [halves[place, i], halves[place, i + 3]] == table[place, 2 * i : 2 * i + 2].tolist()
 
 
 def test_a_query_sees_no_later_key() -> None:
@@ -830,6 +927,34 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.Dense(3, 4).output_shape((7, 5)),
         "inputs: expected 5, the width of what the node takes; received 3",
     ),
+    "bilinear width": (lambda: cc.Bilinear(3, 0, 2), "second: expected a width of at least 1; received 0"),
+    "bilinear of other widths": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((7, 4), (7, 3)),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 4) and (7, 3)",
+    ),
+    "bilinear of other rows": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((7, 3), (2, 7, 4)),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 3) and (2, 7, 4)",
+    ),
+    "no places": (lambda: cc.Positions(0, 3), "places: expected a number of places of at least 1; received 0"),
+    "places without a width": (lambda: cc.Positions(3, 0), "width: expected a width of at least 1; received 0"),
+    "more places than there are": (
+        lambda: cc.Positions(4, 3).output_shape((2, 5, 3)),
+        "places: expected at least 5, of an input of shape (2, 5, 3); received 4",
+    ),
+    "places of another width": (
+        lambda: cc.Positions(4, 3).output_shape((2, 4, 5)),
+        "width: expected 5, the width of what the node takes; received 3",
+    ),
+    "an axis without places": (
+        lambda: cc.Rotary().output_shape((4,)),
+        "expected an input of rank 2 or more, (..., T, E); received shape (4,)",
+    ),
+    "half a pair": (
+        lambda: cc.SinusoidalPositions().output_shape((2, 4, 5)),
+        "expected an even number of features; received 5, of an input of shape (2, 4, 5)",
+    ),
+    "no base": (lambda: cc.Rotary(0.0), "base: expected a number above 0; received 0.0"),
     "softmax of a number": (
         lambda: cc.Softmax().output_shape(()),
         "expected an input with at least one axis; received shape ()",
@@ -883,9 +1008,46 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.LayerNorm(3).output_shape(()),
         "expected an input with at least one axis; received shape ()",
     ),
+    "no features of rms_norm": (
+        lambda: cc.RMSNorm(0),
+        "features: expected a number of features of at least 1; received 0",
+    ),
+    "rms_norm of other features": (
+        lambda: cc.RMSNorm(3).output_shape((7, 5)),
+        "features: expected 5, of an input of shape (7, 5); received 3",
+    ),
+    "no groups": (lambda: cc.GroupNorm(6, 0), "groups: expected a number of groups of at least 1; received 0"),
+    "groups that do not divide": (
+        lambda: cc.GroupNorm(6, 4),
+        "groups: expected a number that divides the features, 6; received 4",
+    ),
+    "group_norm rank": (
+        lambda: cc.GroupNorm(3, 1).output_shape((3,)),
+        "expected an input of rank 2 or more, (N, C, ...); received shape (3,)",
+    ),
+    "group_norm of other channels": (
+        lambda: cc.GroupNorm(6, 2).output_shape((7, 2, 6)),
+        "features: expected 2, of an input of shape (7, 2, 6); received 6",
+    ),
+    "group_norm of one value": (
+        lambda: cc.GroupNorm(6, 6).output_shape((7, 6, 1)),
+        "groups: expected more than one value a group; received shape (7, 6, 1) with 6 groups",
+    ),
+    "instance_norm rank": (
+        lambda: cc.InstanceNorm(3).output_shape((7, 3)),
+        "expected an input of rank 3 or more, (N, C, ...); received shape (7, 3)",
+    ),
+    "instance_norm of other channels": (
+        lambda: cc.InstanceNorm(6).output_shape((7, 2, 6)),
+        "features: expected 2, of an input of shape (7, 2, 6); received 6",
+    ),
+    "instance_norm of one value": (
+        lambda: cc.InstanceNorm(6).output_shape((7, 6, 1, 1)),
+        "expected more than one value a channel; received shape (7, 6, 1, 1)",
+    ),
     "batch_norm rank": (
-        lambda: cc.BatchNorm(3).output_shape((7, 3, 2)),
-        "expected an input of rank 2 or 4, (N, C) or (N, C, H, W); received shape (7, 3, 2)",
+        lambda: cc.BatchNorm(3).output_shape((3,)),
+        "expected an input of rank 2 or more, (N, C, ...); received shape (3,)",
     ),
     "batch_norm of other channels": (
         lambda: cc.BatchNorm(3).output_shape((7, 2, 3, 3)),

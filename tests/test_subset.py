@@ -422,6 +422,7 @@ INSIDE: dict[str, Callable[[Any], Any]] = {
     ),
     "elementary near 0": lambda x: np.expm1(x) + np.log1p(np.abs(x)),
     "overlaid": lambda x: elementary.overlaid([x, 2 * x], [(slice(0, 2),), (slice(1, 3),)], (3, 3)),
+    "waves": lambda x: np.sin(x) * np.cos(x),
     "mask": lambda x: np.where(x > 0, x, np.zeros_like(x)) + (x < 0) * x,
     "maximum": lambda x: np.maximum(x, 0) - x.max(axis=-1, keepdims=True),
     "sums": lambda x: x.sum(axis=0) + x.mean(axis=0) + x.sum(),

@@ -50,7 +50,7 @@ class Network(nn.Module):
             for local, name in node.parameters.items():
                 own = part.names.get(local, local)
                 setattr(module, own, self.shared.setdefault(name, getattr(module, own)))
-                if local in part.transposed:
+                if local in part.transposed(node.layer):
                     self.transposed.add(name)
             self.statistics |= {name: getattr(module, local) for local, name in node.statistics.items()}
         with torch.no_grad():
@@ -128,7 +128,7 @@ class Torch(contract.Adapter):
         layouts: dict[str, set[bool]] = {}
         for node in case.nodes:
             for local, name in node.parameters.items():
-                layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed)
+                layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed(node.layer))
         both = [name for name, layout in layouts.items() if len(layout) > 1]
         return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it" if both else ""
 

@@ -1,18 +1,62 @@
-"""Layers that give what they see mean 0 and variance 1. N rows, C channels or features, H and W height and width.
+"""Layers that normalise every row by itself: by its mean and deviation, or by its size alone.
 
-Both are one formula, over the features of each row or over the rows of each channel. All variances divide by the
-number of values, as they do everywhere; only what batch normalisation remembers may divide by one less.
+N rows, C channels or features, G groups of channels, ... the places of a sequence or of an image, if there are any.
+
+All are one formula, with other values taken together. All variances divide by the number of values. Batch
+normalisation, which takes the rows together, is in a module of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from math import prod
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
+
+Place: TypeAlias = Literal["root", "outside"]
+"""Where epsilon is added: to the mean square under the root, or to the root."""
+
+
+class Normalised(NamedTuple):
+    """What was normalised along the last axis, what it was divided by, and the root therein."""
+
+    values: Array
+    deviation: Array
+    root: Array
+
+
+def normalise(x: Array, epsilon: float, epsilon_in: Place) -> Normalised:
+    """``(x - mean) / deviation`` along the last axis."""
+    centred = x - x.sum(axis=-1, keepdims=True) / x.shape[-1]
+    return divided(centred, epsilon, epsilon_in)
+
+
+def normalise_backward(dvalues: Array, saved: Normalised) -> Array:
+    """The gradient of what was normalised."""
+    # forward was: values = centred / deviation, as in divided_backward
+    dcentred = divided_backward(dvalues, saved)
+    # forward was: centred = x - mean(x); what comes back through the deviation has mean 0 already
+    return dcentred - (dvalues / saved.deviation).sum(axis=-1, keepdims=True) / dvalues.shape[-1]
+
+
+def divided(x: Array, epsilon: float, epsilon_in: Place) -> Normalised:
+    """``x / deviation`` along the last axis: by the root of the mean of its squares, and epsilon."""
+    inside, outside = (epsilon, 0) if epsilon_in == "root" else (0, epsilon)
+    root = np.sqrt(np.square(x).sum(axis=-1, keepdims=True) / x.shape[-1] + inside)
+    deviation = root + outside
+    return Normalised(x / deviation, deviation, root)
+
+
+def divided_backward(dvalues: Array, saved: Normalised) -> Array:
+    """The gradient of what was divided."""
+    values, deviation, root = saved
+    # forward was: values = x / deviation, and d deviation / d x_i = x_i / (n * root), for n values together
+    projected = (dvalues * values).sum(axis=-1, keepdims=True) / values.shape[-1]
+    return dvalues / deviation - values * projected / root
 
 
 @dataclass(frozen=True)
@@ -41,7 +85,7 @@ class LayerNorm(Layer):
 
     features: int
     epsilon: float = 1e-5
-    epsilon_in: Literal["root", "outside"] = "root"
+    epsilon_in: Place = "root"
 
     def __post_init__(self) -> None:
         require_positive(self, "features", what="a number of features")
@@ -54,147 +98,212 @@ class LayerNorm(Layer):
         require_features(x, -1, self.features)
         return x
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array, Array]]:
-        centred = x - x.sum(axis=-1, keepdims=True) / self.features
-        variance = np.square(centred).sum(axis=-1, keepdims=True) / self.features
-        inside, outside = (self.epsilon, 0) if self.epsilon_in == "root" else (0, self.epsilon)
-        root = np.sqrt(variance + inside)
-        deviation = root + outside
-        normalised = centred / deviation
-        y = normalised * params["weight"] + params["bias"]
-        return y, (normalised, deviation, root)
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        saved = normalise(x, self.epsilon, self.epsilon_in)
+        y = saved.values * params["weight"] + params["bias"]
+        return y, saved
 
-    def backward(
-        self, dy: Array, saved: tuple[Array, Array, Array], params: Parameters
-    ) -> tuple[Array, dict[str, Array]]:
-        normalised, deviation, root = saved
-        # forward was: y = normalised * weight + bias, for each of the rows
-        dnormalised = dy * params["weight"]
-        dweight = (dy * normalised).reshape(-1, self.features).sum(axis=0)
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = values * weight + bias, for each of the rows
+        dvalues = dy * params["weight"]
+        dweight = (dy * saved.values).reshape(-1, self.features).sum(axis=0)
         dbias = dy.reshape(-1, self.features).sum(axis=0)
-        # forward was: normalised = centred / deviation, and d deviation / d centred_i = centred_i / (features * root)
-        projected = (dnormalised * normalised).sum(axis=-1, keepdims=True) / self.features
-        dcentred = dnormalised / deviation - normalised * projected / root
-        # forward was: centred = x - mean(x); what comes back through the deviation has mean 0 already
-        dx = dcentred - (dnormalised / deviation).sum(axis=-1, keepdims=True) / self.features
+        # forward was: values = normalise(x)
+        dx = normalise_backward(dvalues, saved)
         return dx, {"weight": dweight, "bias": dbias}
 
 
-class Rows(NamedTuple):
-    """What batch normalisation saves, with a column for every channel and a row for every value of one."""
-
-    normalised: Array
-    deviation: Array
-    mean: Array
-    variance: Array
-
-
 @dataclass(frozen=True)
-class BatchNorm(Layer):
-    """Normalisation of every channel: ``y = (x - mean) / sqrt(variance + epsilon) * weight + bias``.
+class RMSNorm(Layer):
+    """Division of every row by its size: ``y = x / deviation * weight``, over the last axis. No mean is subtracted.
 
-    In training, mean and variance are those of the batch, over all axes but the channels', and what is remembered of
-    them moves towards them: ``running = (1 - momentum) * running + momentum * new``; where the momentum is that of the
-    ``old``, ``running = momentum * running + (1 - momentum) * new``. The running variance takes the batch's divided
-    by n - 1 (``unbiased``) or by n (``biased``), for n values a channel. In evaluation the running ones are used, and
-    stay what they are.
+    ``deviation = sqrt(mean(x^2) + epsilon)``, or ``sqrt(mean(x^2)) + epsilon`` where epsilon is outside the root.
 
-    Shapes: x and y (N, C) or (N, C, H, W); weight, bias, running_mean and running_var (C,).
+    Shapes: x and y (..., C); weight (C,).
 
-    Same layer elsewhere: torch.nn.BatchNorm1d and BatchNorm2d (unbiased, momentum 0.1 of the new; torch refuses a
-    batch of one value a channel); flax.nnx.BatchNorm and keras.layers.BatchNormalization (biased, momentum 0.99 of the
-    old, channels last; epsilon 1e-5 and 1e-3). JAX itself has none.
+    Same layer elsewhere: torch.nn.RMSNorm (epsilon None, which is ``torch.finfo(x.dtype).eps``: 2^-23 in float32),
+    flax.nnx.RMSNorm and keras.layers.RMSNormalization (1e-6), mlx.nn.RMSNorm (1e-5), all with epsilon inside the root.
+    JAX itself has none. The paper has no epsilon. In Gemma's the weight is what is added to 1.
 
     Raises:
-        CaseError: fewer than 1 feature; an input that is neither (N, C) nor (N, C, H, W), or of other channels; one
-            value a channel in training, whose gradient is 0 everywhere and whose unbiased variance does not exist.
+        CaseError: fewer than 1 feature, or an input whose last axis is not the features.
 
-    Source: Ioffe & Szegedy 2015, "Batch normalization", algorithms 1 and 2.
+    Source: Zhang & Sennrich 2019, "Root mean square layer normalization", eq. 4.
 
-    >>> params = {"weight": np.array([1.0]), "bias": np.array([10.0]),
-    ...           "running_mean": np.array([0.0]), "running_var": np.array([1.0])}
-    >>> layer = BatchNorm(1, epsilon=9.0, momentum=0.5)
-    >>> y, saved = layer.forward(np.array([[1.0], [9.0]]), params)
-    >>> y.T, layer.updated_statistics(saved, params)
-    (array([[ 9.2, 10.8]]), {'running_mean': array([2.5]), 'running_var': array([16.5])})
+    >>> RMSNorm(2, epsilon=0.0).forward(np.array([[1.0, 7.0]]), {"weight": np.array([1.0, 10.0])})[0]
+    array([[ 0.2, 14. ]])
     """
 
-    kind: ClassVar[str] = "batch_norm"
+    kind: ClassVar[str] = "rms_norm"
 
     features: int
-    epsilon: float = 1e-5
-    momentum: float = 0.1
-    training: bool = True
-    running_variance: Literal["unbiased", "biased"] = "unbiased"
-    momentum_of: Literal["new", "old"] = "new"
+    epsilon: float = 1e-6
+    epsilon_in: Place = "root"
 
     def __post_init__(self) -> None:
         require_positive(self, "features", what="a number of features")
 
     def parameters(self) -> dict[str, Shape]:
-        return {"weight": (self.features,), "bias": (self.features,)}
-
-    def statistics(self) -> dict[str, tuple[Shape, float]]:
-        return {"running_mean": ((self.features,), 0.0), "running_var": ((self.features,), 1.0)}
+        return {"weight": (self.features,)}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (x,) = shapes
-        if len(x) not in (2, 4):
-            raise CaseError("an input of rank 2 or 4, (N, C) or (N, C, H, W)", f"shape {x}")
-        require_features(x, 1, self.features)
-        if self.training and max((x[0], *x[2:])) == 1:
-            raise CaseError("more than one value a channel to train with", f"shape {x}")
+        require_features(x, -1, self.features)
         return x
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Rows]:
-        rows = as_rows(x)
-        mean = rows.sum(axis=0) / rows.shape[0] if self.training else params["running_mean"]
-        centred = rows - mean
-        variance = np.square(centred).sum(axis=0) / rows.shape[0] if self.training else params["running_var"]
-        deviation = np.sqrt(variance + self.epsilon)
-        normalised = centred / deviation
-        y = normalised * params["weight"] + params["bias"]
-        return from_rows(y, x.shape), Rows(normalised, deviation, mean, variance)
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        saved = divided(x, self.epsilon, self.epsilon_in)
+        y = saved.values * params["weight"]
+        return y, saved
 
-    def backward(self, dy: Array, saved: Rows, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        normalised, deviation, _, _ = saved
-        drows = as_rows(dy)
-        # forward was: y = normalised * weight + bias
-        dnormalised = drows * params["weight"]
-        dweight = (drows * normalised).sum(axis=0)
-        dbias = drows.sum(axis=0)
-        if self.training:
-            # forward was: centred = x - mean(x), and deviation = sqrt(mean(centred^2) + epsilon): both depend on x
-            n = drows.shape[0]
-            projected = (dnormalised * normalised).sum(axis=0) / n
-            dnormalised = dnormalised - dnormalised.sum(axis=0) / n - normalised * projected
-        # forward was: normalised = centred / deviation
-        dx = from_rows(dnormalised / deviation, dy.shape)
-        return dx, {"weight": dweight, "bias": dbias}
-
-    def updated_statistics(self, saved: Rows, params: Parameters) -> dict[str, Array]:
-        running = {name: params[name] for name in ("running_mean", "running_var")}
-        if not self.training:
-            return running
-        n = saved.normalised.shape[0]
-        variance = saved.variance * n / (n - 1) if self.running_variance == "unbiased" else saved.variance
-        of_new = self.momentum if self.momentum_of == "new" else 1 - self.momentum
-        of_old = 1 - self.momentum if self.momentum_of == "new" else self.momentum
-        new = {"running_mean": saved.mean, "running_var": variance}
-        return {name: of_old * running[name] + of_new * new[name] for name in running}
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = values * weight, for each of the rows
+        dvalues = dy * params["weight"]
+        dweight = (dy * saved.values).reshape(-1, self.features).sum(axis=0)
+        # forward was: values = divided(x)
+        dx = divided_backward(dvalues, saved)
+        return dx, {"weight": dweight}
 
 
-def as_rows(x: Array) -> Array:
-    """Every channel as a column: (N, C) as it is, (N, C, H, W) as (N H W, C)."""
-    return x if x.ndim == 2 else x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Normalisation of every group of channels of every row: ``y = (x - mean) / deviation * weight + bias``.
+
+    Channels that stand side by side are a group, C / G of them; mean and deviation are over them and all places.
+    ``deviation = sqrt(variance + epsilon)``, or ``sqrt(variance) + epsilon`` where epsilon is outside the root.
+    Weight and bias are of the channels; with ``affine`` false there are none, and y is what was normalised.
+
+    Shapes: x and y (N, C, ...); weight and bias (C,).
+
+    Same layer elsewhere: torch.nn.GroupNorm (groups before channels; epsilon 1e-5), flax.nnx.GroupNorm (1e-6, channels
+    last, by default 32 groups and the variance as ``mean(x^2) - mean^2``), keras.layers.GroupNormalization (1e-3,
+    channels last, 32 groups). JAX itself has none.
+
+    Raises:
+        CaseError: fewer than 1 feature or group, groups that do not divide the features; an input that is not
+            (N, C, ...) or has other channels; one value a group, whose gradient is 0.
+
+    Source: Wu & He 2018, "Group normalization", eq. 1 to 7.
+
+    >>> layer, x = GroupNorm(4, groups=2, epsilon=0.0, affine=False), np.array([[1.0, 3.0, 50.0, 10.0]])
+    >>> layer.forward(x, {})[0]
+    array([[-1.,  1.,  1., -1.]])
+    """
+
+    kind: ClassVar[str] = "group_norm"
+
+    features: int
+    groups: int
+    epsilon: float = 1e-5
+    epsilon_in: Place = "root"
+    affine: bool = True
+
+    def __post_init__(self) -> None:
+        require_positive(self, "features", what="a number of features")
+        require_positive(self, "groups", what="a number of groups")
+        if self.features % self.groups:
+            raise CaseError(f"a number that divides the features, {self.features}", str(self.groups), key="groups")
+
+    def parameters(self) -> dict[str, Shape]:
+        return {"weight": (self.features,), "bias": (self.features,)} if self.affine else {}
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        if len(x) < 2:
+            raise CaseError("an input of rank 2 or more, (N, C, ...)", f"shape {x}")
+        require_features(x, 1, self.features)
+        if prod(x[1:]) == self.groups:
+            raise CaseError("more than one value a group", f"shape {x} with {self.groups} groups", key="groups")
+        return x
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        saved = normalise(x.reshape(x.shape[0], self.groups, -1), self.epsilon, self.epsilon_in)
+        values = saved.values.reshape(x.shape)
+        y = values * along(params["weight"], x) + along(params["bias"], x) if self.affine else values
+        return y, saved
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        dvalues, dparams = dy, {}
+        if self.affine:
+            # forward was: y = values * weight + bias, for each of the rows and places
+            values = saved.values.reshape(dy.shape)
+            dvalues = dy * along(params["weight"], dy)
+            dparams = {"weight": by_channel(dy * values), "bias": by_channel(dy)}
+        # forward was: values = normalise(x), group by group
+        dx = normalise_backward(dvalues.reshape(saved.values.shape), saved).reshape(dy.shape)
+        return dx, dparams
 
 
-def from_rows(rows: Array, shape: Shape) -> Array:
-    """The rows in the shape that they came from."""
-    if len(shape) == 2:
-        return rows
-    n, channels, height, width = shape
-    return rows.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+@dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """Normalisation of every channel of every row: ``y = (x - mean) / deviation * weight + bias``, over all places.
+
+    It is group normalisation with a group for each channel. ``deviation = sqrt(variance + epsilon)``, or
+    ``sqrt(variance) + epsilon`` where epsilon is outside the root. With ``affine`` false there is no weight and no
+    bias, and y is what was normalised.
+
+    Shapes: x and y (N, C, ...), with at least one axis of places; weight and bias (C,).
+
+    Same layer elsewhere: torch.nn.InstanceNorm1d, InstanceNorm2d and InstanceNorm3d (epsilon 1e-5, affine False; with
+    ``track_running_stats`` evaluation normalises by running statistics), flax.nnx.InstanceNorm (1e-6, channels last),
+    in Keras GroupNormalization with ``groups=-1``. JAX itself has none.
+
+    Raises:
+        CaseError: fewer than 1 feature, an input that is not (N, C, ...) or has other channels; one value a channel,
+            whose gradient is 0.
+
+    Source: Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization: the missing ingredient for fast stylization",
+    eq. 3 and 4.
+
+    >>> InstanceNorm(2, epsilon=0.0, affine=False).forward(np.array([[[1.0, 3.0], [50.0, 10.0]]]), {})[0]
+    array([[[-1.,  1.],
+            [ 1., -1.]]])
+    """
+
+    kind: ClassVar[str] = "instance_norm"
+
+    features: int
+    epsilon: float = 1e-5
+    epsilon_in: Place = "root"
+    affine: bool = True
+
+    def __post_init__(self) -> None:
+        require_positive(self, "features", what="a number of features")
+
+    @property
+    def by_groups(self) -> GroupNorm:
+        """The group normalisation that does the same."""
+        return GroupNorm(self.features, self.features, self.epsilon, self.epsilon_in, self.affine)
+
+    def parameters(self) -> dict[str, Shape]:
+        return self.by_groups.parameters()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        if len(x) < 3:
+            raise CaseError("an input of rank 3 or more, (N, C, ...)", f"shape {x}")
+        require_features(x, 1, self.features)
+        if prod(x[2:]) == 1:
+            raise CaseError("more than one value a channel", f"shape {x}")
+        return x
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Normalised]:
+        return self.by_groups.forward(x, params)
+
+    def backward(self, dy: Array, saved: Normalised, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: that of the group normalisation
+        return self.by_groups.backward(dy, saved, params)
+
+
+def along(parameter: Array, x: Array) -> Array:
+    """A parameter of the channels (C,) as it stands beside (N, C, ...)."""
+    return parameter.reshape(-1, *(1 for _ in x.shape[2:]))
+
+
+def by_channel(values: Array) -> Array:
+    """The sum of (N, C, ...) over all axes but the channels'."""
+    total: Array = values.reshape(*values.shape[:2], -1).sum(axis=(0, 2))
+    return total
 
 
 def require_features(shape: Shape, axis: int, features: int) -> None:

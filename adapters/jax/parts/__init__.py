@@ -6,7 +6,7 @@ are the reference's own.
 
 from __future__ import annotations
 
-from . import activations, affine, attention, convolution, normalisation, pooling, recurrent, structure
+from . import activations, affine, attention, convolution, normalisation, pooling, positions, recurrent, structure
 from .base import LayerPart, Rate, Tensor, Tensors
 from .clipping import CLIPS
 from .losses import LOSSES
@@ -14,7 +14,10 @@ from .optimizers import OPTIMIZERS
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
-    for family in (affine, activations, convolution, pooling, normalisation, recurrent, attention, structure)
+    for family in (
+        *(affine, activations, convolution, pooling, normalisation),
+        *(recurrent, attention, positions, structure),
+    )
     for kind, part in family.LAYERS.items()
 }
 """Every layer that can be expressed in JAX, by its kind."""

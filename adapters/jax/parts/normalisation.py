@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from ....reference import layers
@@ -9,10 +11,35 @@ from .base import LayerPart, Tensor, Tensors
 
 
 def layer_norm(layer: layers.LayerNorm, x: Tensor, params: Tensors) -> Tensor:
+    return normalised(layer, x) * params["weight"] + params["bias"]
+
+
+def rms_norm(layer: layers.RMSNorm, x: Tensor, params: Tensors) -> Tensor:
+    return x / deviation(layer, jnp.mean(jnp.square(x), axis=-1, keepdims=True)) * params["weight"]
+
+
+def group_norm(layer: layers.GroupNorm, x: Tensor, params: Tensors) -> Tensor:
+    values = normalised(layer, x.reshape(x.shape[0], layer.groups, -1)).reshape(x.shape)
+    if not layer.affine:
+        return values
+    weight, bias = (jnp.expand_dims(params[name], tuple(range(1, x.ndim - 1))) for name in ("weight", "bias"))
+    return values * weight + bias
+
+
+def instance_norm(layer: layers.InstanceNorm, x: Tensor, params: Tensors) -> Tensor:
+    return group_norm(layer.by_groups, x, params)
+
+
+def normalised(layer: Any, x: Tensor) -> Tensor:
+    """Mean 0 and variance 1 along the last axis."""
     variance = jnp.var(x, axis=-1, keepdims=True)
-    root = layer.epsilon_in == "root"
-    deviation = jnp.sqrt(variance + layer.epsilon) if root else jnp.sqrt(variance) + layer.epsilon
-    return (x - jnp.mean(x, axis=-1, keepdims=True)) / deviation * params["weight"] + params["bias"]
+    return (x - jnp.mean(x, axis=-1, keepdims=True)) / deviation(layer, variance)
+
+
+def deviation(layer: Any, square: Tensor) -> Tensor:
+    """The root of a mean square, with epsilon where the layer has it."""
+    inside = layer.epsilon_in == "root"
+    return jnp.sqrt(square + layer.epsilon) if inside else jnp.sqrt(square) + layer.epsilon
 
 
 def batch_norm(layer: layers.BatchNorm, x: Tensor, params: Tensors) -> Tensor:
@@ -42,5 +69,8 @@ def others(x: Tensor) -> tuple[int, ...]:
 
 LAYERS: dict[str, LayerPart] = {
     "layer_norm": LayerPart("composed", layer_norm),
+    "rms_norm": LayerPart("composed", rms_norm),
+    "group_norm": LayerPart("composed", group_norm),
+    "instance_norm": LayerPart("composed", instance_norm),
     "batch_norm": LayerPart("composed", batch_norm, batch_norm_statistics),
 }

@@ -11,7 +11,7 @@ from torch import nn
 
 from ....reference.layers import Layer
 from ....reference.losses import Loss
-from . import activations, affine, attention, convolution, normalisation, pooling, recurrent, structure
+from . import activations, affine, attention, convolution, normalisation, pooling, positions, recurrent, structure
 from .base import LayerPart
 from .clipping import CLIPS
 from .losses import LOSSES
@@ -19,7 +19,10 @@ from .optimizers import OPTIMIZERS
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
-    for family in (affine, activations, convolution, pooling, normalisation, recurrent, attention, structure)
+    for family in (
+        *(affine, activations, convolution, pooling, normalisation),
+        *(recurrent, attention, positions, structure),
+    )
     for kind, part in family.LAYERS.items()
 }
 """Every layer that PyTorch can express, by its kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,12 @@ from ...contract import Support
 class LayerPart:
     """A layer in PyTorch: native or composed, how it is built, and what it lacks.
 
-    Beside it which parameters the module keeps ``transposed``, and the ``names`` that it has for some of them.
+    Beside it which parameters of a layer the module keeps ``transposed``, and the ``names`` that it has for some.
     """
 
     support: Support
     build: Callable[..., nn.Module]
-    transposed: Container[str] = frozenset()
+    transposed: Callable[[Any], frozenset[str]] = lambda layer: frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
     limits: Callable[[Any], str] = lambda layer: ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,19 +13,38 @@ from .base import LayerPart
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """BatchNorm1d for rows and BatchNorm2d for images, which in PyTorch differ in the rank that they check alone."""
+    """BatchNorm1d to BatchNorm3d, which in PyTorch differ in the rank that they check alone."""
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
-        kind = nn.BatchNorm2d if input.ndim == 4 else nn.BatchNorm1d
-        kind._check_input_dim(self, input)  # type: ignore[arg-type]
+        pass
+
+
+class InstanceNorm(nn.InstanceNorm1d):
+    """InstanceNorm1d to InstanceNorm3d, which in PyTorch differ in the rank that they check alone."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self._apply_instance_norm(input)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def layer_norm(layer: Any, **like: Any) -> nn.Module:
     return nn.LayerNorm(layer.features, eps=layer.epsilon, **like)
 
 
-def layer_norm_limits(layer: layers.LayerNorm) -> str:
-    return "" if layer.epsilon_in == "root" else "torch.nn.LayerNorm has its epsilon inside the root"
+def rms_norm(layer: Any, **like: Any) -> nn.Module:
+    return nn.RMSNorm(layer.features, eps=layer.epsilon, **like)
+
+
+def group_norm(layer: Any, **like: Any) -> nn.Module:
+    return nn.GroupNorm(layer.groups, layer.features, eps=layer.epsilon, affine=layer.affine, **like)
+
+
+def instance_norm(layer: Any, **like: Any) -> nn.Module:
+    return InstanceNorm(layer.features, eps=layer.epsilon, affine=layer.affine, **like)
+
+
+def inside_the_root(module: str) -> Callable[[Any], str]:
+    """The limit of a module that has its epsilon inside the root."""
+    return lambda layer: "" if layer.epsilon_in == "root" else f"torch.nn.{module} has its epsilon inside the root"
 
 
 def batch_norm(layer: Any, **like: Any) -> nn.Module:
@@ -38,6 +58,9 @@ def batch_norm_limits(layer: layers.BatchNorm) -> str:
 
 
 LAYERS: dict[str, LayerPart] = {
-    "layer_norm": LayerPart("native", layer_norm, limits=layer_norm_limits),
+    "layer_norm": LayerPart("native", layer_norm, limits=inside_the_root("LayerNorm")),
+    "rms_norm": LayerPart("native", rms_norm, limits=inside_the_root("RMSNorm")),
+    "group_norm": LayerPart("native", group_norm, limits=inside_the_root("GroupNorm")),
+    "instance_norm": LayerPart("native", instance_norm, limits=inside_the_root("InstanceNorm1d")),
     "batch_norm": LayerPart("native", batch_norm, limits=batch_norm_limits),
 }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
 
 import torch
 from torch import nn
 
-from ....reference import layers
+from ....reference import Layer, layers
 from .base import LayerPart
 
 
@@ -37,11 +36,9 @@ class Gru(Output, nn.GRU):  # type: ignore[misc]  # its forward gives one tensor
     """nn.GRU as a layer."""
 
 
-class Weights(Container[str]):
+def weights(layer: Layer) -> frozenset[str]:
     """The names of all weights, of however many layers."""
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.startswith("weight_")
+    return frozenset(name for name in layer.parameters() if name.startswith("weight_"))
 
 
 def recurrent(module: type[nn.RNNBase], layer: Any, *, device: str, **options: Any) -> nn.Module:
@@ -76,7 +73,7 @@ def gru_limits(layer: layers.Gru) -> str:
 
 
 LAYERS: dict[str, LayerPart] = {
-    "rnn": LayerPart("native", rnn, transposed=Weights()),
-    "lstm": LayerPart("native", lstm, transposed=Weights()),
-    "gru": LayerPart("native", gru, transposed=Weights(), limits=gru_limits),
+    "rnn": LayerPart("native", rnn, transposed=weights),
+    "lstm": LayerPart("native", lstm, transposed=weights),
+    "gru": LayerPart("native", gru, transposed=weights, limits=gru_limits),
 }
