@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..reference.layers import Array, Shape, Softmax
-from ..reference.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy, row_divisor
+from ..reference.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from ..reference.losses.base import divisor
 from .base import LossFault
 
 
@@ -77,7 +78,7 @@ class GradientOfTheLogits(LossFault, CrossEntropy):
 
     def backward(self, saved: tuple[Array, Array]) -> Array:
         p, target = saved
-        return (p - target) / row_divisor(self.reduction, p)
+        return (p - target) / divisor(self.reduction, p[..., 0], p.shape[-1])
 
 
 class EveryOutputYesOrNo(LossFault, CrossEntropy):
@@ -90,13 +91,15 @@ class EveryOutputYesOrNo(LossFault, CrossEntropy):
     wrong = ("forward", "backward")
 
     def forward(self, p: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
-        loss = -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum() / row_divisor(self.reduction, p)
+        loss = -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum() / divisor(
+            self.reduction, p[..., 0], p.shape[-1]
+        )
         return loss, (p, target)
 
     def backward(self, saved: tuple[Array, Array]) -> Array:
         p, target = saved
         dp: Array = (1 - target) / (1 - p) - target / p
-        return dp / row_divisor(self.reduction, p)
+        return dp / divisor(self.reduction, p[..., 0], p.shape[-1])
 
 
 class SoftmaxTwice(LossFault, SoftmaxCrossEntropy):
