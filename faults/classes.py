@@ -114,8 +114,12 @@ class WrongClassesForgotten(LossFault, SoftmaxCrossEntropy):
 
     wrong = ("backward",)
 
-    def backward(self, saved: tuple[Array, Array]) -> Array:
-        _, wanted = saved
+    @classmethod
+    def possible(cls, loss: Any, prediction: Shape) -> bool:
+        return not loss.label_smoothing and not loss.class_weights
+
+    def backward(self, saved: tuple[Array, Array, Any]) -> Array:
+        _, wanted, _ = saved
         dz: Array = super().backward(saved) * wanted
         return dz
 
@@ -136,7 +140,8 @@ class TargetsTakenToAddUpToOne(LossFault, SoftmaxCrossEntropy):
 
     def backward(self, saved: tuple[Array, Array, Any]) -> Array:
         log_p, wanted, count = saved
-        return (np.exp(log_p) - wanted) / self.divisor(count, log_p.shape[-1])
+        dz: Array = (np.exp(log_p) - wanted) / self.divisor(count, log_p.shape[-1])
+        return dz
 
 
 class SmoothingForgottenInTheGradient(LossFault, SoftmaxCrossEntropy):
@@ -154,7 +159,8 @@ class SmoothingForgottenInTheGradient(LossFault, SoftmaxCrossEntropy):
 
     def forward(self, z: Array, target: Array) -> tuple[Array, tuple[Array, Array, Any]]:
         loss, (log_p, _, count) = super().forward(z, target)
-        wanted, _ = self.right(label_smoothing=0.0).wanted(z, target)
+        plain: Any = self.right(label_smoothing=0.0)
+        wanted, _ = plain.wanted(z, target)
         return loss, (log_p, wanted, count)
 
 
@@ -170,13 +176,14 @@ class SmoothingSparesTheWantedClass(LossFault, SoftmaxCrossEntropy):
     @classmethod
     def possible(cls, loss: Any, prediction: Shape) -> bool:
         # With more than that the wanted class would get less than the others.
-        return 0 < loss.label_smoothing * prediction[-1] < prediction[-1] - 1
+        return bool(0 < loss.label_smoothing * prediction[-1] < prediction[-1] - 1)
 
     def wanted(self, z: Array, target: Array) -> tuple[Array, Any]:
         classes = z.shape[-1]
         # The t for which (1 - t) + t / C = 1 - s.
-        more = self.label_smoothing * classes / (classes - 1)
-        return self.right(label_smoothing=more).wanted(z, target)
+        other: Any = self.right(label_smoothing=self.label_smoothing * classes / (classes - 1))
+        wanted, count = other.wanted(z, target)
+        return wanted, count
 
 
 class WeightsForgottenInTheGradient(LossFault, Classes):
@@ -230,4 +237,5 @@ class IgnoredRowsLearned(LossFault, Classes):
         return loss.ignore_index is not None and -prediction[-1] <= loss.ignore_index < prediction[-1]
 
     def ignored(self, target: Array) -> Array:
-        return target != target
+        none: Array = target != target
+        return none

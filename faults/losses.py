@@ -380,7 +380,8 @@ class GradientOfTheProbabilities(LossFault, KLDivergence):
 
     def backward(self, saved: Any) -> Array:
         log_q, p = saved
-        return -p / np.exp(log_q) / divisor(self.reduction, p)
+        dlog_q: Array = -p / np.exp(log_q)
+        return dlog_q / divisor(self.reduction, p)
 
 
 class GradientOfTheRate(LossFault, PoissonNLL):

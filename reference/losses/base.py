@@ -120,8 +120,9 @@ def divisor(reduction: str, losses: Array, outputs: int = 1) -> int:
     if reduction in ("sum", "none"):
         return 1
     if reduction == "batchmean":
-        return losses.shape[0]
-    return {"mean": losses.size, "mean_over_outputs": losses.size * outputs, "half_sum": 2}[reduction]
+        return len(losses)
+    counts: dict[str, int] = {"mean": losses.size, "mean_over_outputs": losses.size * outputs, "half_sum": 2}
+    return counts[reduction]
 
 
 def reduced(reduction: str, losses: Array, outputs: int = 1) -> Array:

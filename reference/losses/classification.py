@@ -106,7 +106,9 @@ class Classes(Loss):
 
     def ignored(self, target: Array) -> Array:
         """Which of the class indices are to be ignored: a plain mask."""
-        return target == self.ignore_index if self.ignore_index is not None else target != target
+        none = self.ignore_index is None
+        ignored: Array = target != target if none else target == self.ignore_index
+        return ignored
 
     def weights(self, like: Array) -> Array:
         """The weight of each class, in the dtype and the arithmetic of an array."""
@@ -195,8 +197,9 @@ class SoftmaxCrossEntropy(Classes):
     def backward(self, saved: tuple[Array, Array, Any]) -> Array:
         log_p, wanted, count = saved
         # forward was: loss = -sum(wanted * log_softmax(z)) / divisor, and d log_p_i / dz_j = 1{i = j} - p_j
-        dz: Array = np.exp(log_p) * wanted.sum(axis=-1, keepdims=True) - wanted
-        return dz / self.divisor(count, log_p.shape[-1])
+        dlosses = np.exp(log_p) * wanted.sum(axis=-1, keepdims=True) - wanted
+        dz: Array = dlosses / self.divisor(count, log_p.shape[-1])
+        return dz
 
     def wanted(self, z: Array, target: Array) -> tuple[Array, Any]:
         """What every class is wanted to have, smoothed and weighted; and by what a mean over the rows divides."""

@@ -88,7 +88,7 @@ class BinaryCrossEntropy(YesOrNo):
         p, target = saved
         if self.extremes == "floored":
             # forward was: losses = -target log(p) - (1 - target) log(1 - p), floored
-            dlosses = (p - target) / np.maximum(p * (1 - p), DENOMINATOR_FLOOR)
+            dlosses: Array = (p - target) / np.maximum(p * (1 - p), DENOMINATOR_FLOOR)
         else:
             # forward was: losses = -target log(p) - (1 - target) log(1 - p)
             dlosses = (1 - target) / (1 - p) - target / p
@@ -154,7 +154,7 @@ class BinaryCrossEntropyWithLogits(YesOrNo):
     def backward(self, saved: tuple[Array, Array, Array]) -> Array:
         slope, target, weight = saved
         # forward was: losses = (1 - target) * z + weight * softplus(-z), and d softplus(-z) / dz = -sigmoid(-z)
-        dlosses = (1 - target) - weight * slope
+        dlosses: Array = (1 - target) - weight * slope
         # forward was: loss = sum(losses) / divisor
         return dlosses / divisor(self.reduction, dlosses)
 
@@ -205,7 +205,8 @@ class KLDivergence(Loss):
         if self.targets == "probabilities":
             return draw_distributions(generator, shape)
         z = generator.standard_normal(shape)
-        return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+        log_p: Array = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+        return log_p
 
     def forward(self, log_q: Array, target: Array) -> tuple[Array, Array]:
         if self.targets == "logarithms":
