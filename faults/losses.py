@@ -312,8 +312,8 @@ class PositiveWeightForgottenInTheGradient(LossFault, BinaryCrossEntropyWithLogi
         return any(weight != 1 for weight in loss.pos_weight)
 
     def backward(self, saved: tuple[Array, Array, Array]) -> Array:
-        slope, target, weight = saved
-        dz: Array = self.right().backward((slope, target, np.ones_like(weight)))
+        p, target, weight = saved
+        dz: Array = self.right().backward((p, target, np.ones_like(weight)))
         return dz
 
 

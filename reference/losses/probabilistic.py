@@ -104,10 +104,11 @@ class BinaryCrossEntropy(YesOrNo):
 class BinaryCrossEntropyWithLogits(YesOrNo):
     """Sigmoid and binary cross-entropy in one: ``loss = sum((1 - target) z + weight softplus(-z)) / divisor``.
 
-    ``softplus(-z) = log(1 + exp(-z))`` is minus the logarithm of ``sigmoid(z)``, and computed as
-    ``max(-z, 0) + log(1 + exp(-|z|))``, which cannot overflow. ``weight = 1 + (pos_weight - 1) target``: where the
-    target is 1, the loss counts ``pos_weight`` times. Without one the gradient is ``(sigmoid(z) - target) / divisor``.
-    The divisor is the number of all elements for ``mean``, whatever they weigh, and 1 for ``sum``.
+    ``softplus(-z) = log(1 + exp(-z))`` is minus the logarithm of ``sigmoid(z)``; its derivative is ``sigmoid(z) - 1``.
+    It is computed as ``max(-z, 0) + log(1 + exp(-|z|))``, which cannot overflow. ``weight = 1 + (pos_weight - 1)
+    target``: where the target is 1, the loss counts ``pos_weight`` times. Without one the gradient is
+    ``(sigmoid(z) - target) / divisor``. The divisor is the number of all elements for ``mean``, whatever they weigh,
+    and 1 for ``sum``.
 
     Shapes: z and target alike, the target from 0 to 1; pos_weight one number for all outputs, or one for each; loss (),
     or that of z for ``none``.
@@ -146,15 +147,14 @@ class BinaryCrossEntropyWithLogits(YesOrNo):
             weight = 1 + (numbers(self.pos_weight, z) - 1) * target
         e = np.exp(-np.abs(z))
         softplus = np.maximum(-z, 0) + np.log(1 + e)
-        # sigmoid(-z), the derivative of softplus
-        slope = np.where(z >= 0, e, np.ones_like(e)) / (1 + e)
+        p = np.where(z >= 0, np.ones_like(e), e) / (1 + e)
         losses = (1 - target) * z + weight * softplus
-        return reduced(self.reduction, losses), (slope, target, weight)
+        return reduced(self.reduction, losses), (p, target, weight)
 
     def backward(self, saved: tuple[Array, Array, Array]) -> Array:
-        slope, target, weight = saved
-        # forward was: losses = (1 - target) * z + weight * softplus(-z), and d softplus(-z) / dz = -sigmoid(-z)
-        dlosses: Array = (1 - target) - weight * slope
+        p, target, weight = saved
+        # forward was: losses = (1 - target) * z + weight * softplus(-z), and d softplus(-z) / dz = sigmoid(z) - 1
+        dlosses: Array = (1 - target) - weight * (1 - p)
         # forward was: loss = sum(losses) / divisor
         return dlosses / divisor(self.reduction, dlosses)
 
