@@ -53,6 +53,16 @@ OF_EACH_FORM: dict[str, frozenset[str]] = {
 }
 """The kinds of layers that stand in networks of some forms of data only."""
 
+OF_ONE = {kind: loss for kind, loss in LOSSES.items() if loss.arity == 1}
+"""The losses of one prediction: the last node is all that a random network is judged by."""
+
+FOURTH_REDUCTIONS = {
+    **dict.fromkeys(("cross_entropy", "softmax_cross_entropy", "nll"), "mean_over_outputs"),
+    "mean_squared_error": "half_sum",
+    "kl_div": "batchmean",
+}
+"""The reduction that a kind has beside ``mean``, ``sum`` and ``none``."""
+
 RATES = (2.0**-4, 2.0**-5, 2.0**-6, 2.0**-7)
 
 
@@ -70,7 +80,7 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     >>> case.name, case.dtype, any(node.layer.kind == "layer_norm" for node in case.nodes)
     ('random-layer_norm-3', 'float32', True)
     """
-    known = (*LAYERS, *LOSSES, *OPTIMIZERS)
+    known = (*LAYERS, *OF_ONE, *OPTIMIZERS)
     if kind is not None and kind not in known:
         raise CaseError(f"a layer, a loss or an optimizer: {listed(known)}", repr(kind), key="kind")
     network = Drawn(np.random.Generator(np.random.PCG64(seed)), kind)
@@ -390,18 +400,55 @@ class Drawn:
     # ------------------------------------------------------------------------------------------- loss, optimizer, data
 
     def loss(self) -> Loss:
-        """A loss; cross-entropy of probabilities gets the softmax that it needs."""
-        kind = self.wanted if self.wanted in LOSSES else self.one_of(*LOSSES)
+        """A loss of one prediction; one of probabilities gets the softmax or the sigmoid that it needs."""
+        kind = self.wanted if self.wanted in OF_ONE else self.one_of(*OF_ONE)
         assert kind is not None
-        if kind == "cross_entropy" and self.nodes[-1].layer.kind != "softmax":
-            self.add(LAYERS["softmax"]())
+        before = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}.get(kind)
+        if before and self.nodes[-1].layer.kind != before:
+            self.add(LAYERS[before]())
         if kind == "mean_squared_error" and self.chance(0.2):
             self.add(LAYERS["dense"](self.shape[-1], 1))  # type: ignore[call-arg]
-        options: dict[str, str] = {}
+        reductions = ("mean", "sum", "none", FOURTH_REDUCTIONS.get(kind, "mean"))
+        options = {"reduction": self.one_of(*reductions), **self.loss_options(kind)}
+        if options.get("predictions") == "rates":
+            self.add(LAYERS["sigmoid"]())
+        elif kind == "poisson_nll":
+            self.add(LAYERS["tanh"]())  # its exponential grows with every step
+        return LOSSES[kind](**options)
+
+    def loss_options(self, kind: str) -> dict[str, Any]:
+        """Some of the options that a kind of loss has beside its reduction."""
+        if kind in ("softmax_cross_entropy", "nll"):
+            return self.class_options(kind)
+        if kind == "mean_absolute_error":
+            return {"slope_at_zero": self.one_of("zero", "one")}
+        if kind in ("huber", "smooth_l1"):
+            return {"delta" if kind == "huber" else "beta": self.one_of(0.5, 0.75, 1.0)}
+        if kind == "binary_cross_entropy":
+            return {"extremes": self.one_of("floored", "clipped", "unbounded")}
+        if kind == "binary_cross_entropy_with_logits" and self.chance(0.5):
+            return {"pos_weight": self.numbers(self.one_of(1, self.shape[-1]))}
+        if kind == "kl_div":
+            return {"targets": self.one_of("probabilities", "logarithms")}
+        if kind == "poisson_nll":
+            return {"predictions": self.one_of("logarithms", "rates"), "full": self.chance(0.5), "epsilon": 2.0**-10}
+        if kind == "hinge":
+            return {"slope_at_margin": self.one_of("zero", "half", "one")}
+        return {}
+
+    def class_options(self, kind: str) -> dict[str, Any]:
+        """Form of target, weights of classes, rows to be ignored, smoothing; often none of them."""
+        options: dict[str, Any] = {}
         if kind == "softmax_cross_entropy":
             options["targets"] = self.one_of("indices", "distributions")
-        third = "half_sum" if kind == "mean_squared_error" else "mean_over_outputs"
-        return LOSSES[kind](reduction=self.one_of("mean", "sum", third), **options)  # type: ignore[call-arg]
+            options["label_smoothing"] = self.one_of(0.0, 0.0, 0.125)
+        if self.chance(0.4):
+            options["class_weights"] = self.numbers(self.shape[-1])
+            options["weighted_mean"] = self.one_of("weights", "rows")
+        if options.get("targets") != "distributions" and self.chance(0.4):
+            options["ignore_index"] = self.one_of(-100, -1, 1)
+            options["ignored_rows"] = self.one_of("left_out", "counted")
+        return options
 
     def optimizer(self, steps: int, reduction: str) -> Optimizer:
         """An optimizer with some of its options, and another learning rate at each step."""
@@ -449,6 +496,10 @@ class Drawn:
         if not self.unused:
             self.unused = [int(width) for width in self.generator.permutation(WIDTHS) if width != self.rows]
         return self.unused.pop()
+
+    def numbers(self, count: int) -> tuple[float, ...]:
+        """Quarters from 1/4 to 2."""
+        return tuple(float(quarters) / 4 for quarters in self.generator.integers(1, 9, size=count))
 
     def whole(self, low: int, high: int) -> int:
         """A whole number, both ends included."""

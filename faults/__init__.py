@@ -12,6 +12,7 @@ from . import (
     activations,
     affine,
     attention,
+    classes,
     clipping,
     dropout,
     layers,
@@ -27,7 +28,7 @@ from .conventions import conventions_at, conventions_of
 
 FAMILIES = (
     *(layers, affine, attention, positions, recurrent, normalisation, activations, dropout),
-    *(losses, clipping, optimizers, steps),
+    *(losses, classes, clipping, optimizers, steps),
 )
 
 FAULTS: dict[str, type[Mistake]] = {

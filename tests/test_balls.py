@@ -283,6 +283,7 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
 }
 
 REDUCTIONS = ("mean", "sum")
+WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6, 0.1)[:O]
 LOSS_CASES: dict[str, Loss] = {
     **{f"cross_entropy-{name}": cc.CrossEntropy(name) for name in (*REDUCTIONS, "mean_over_outputs")},
     **{
@@ -291,6 +292,29 @@ LOSS_CASES: dict[str, Loss] = {
         for targets in ("indices", "distributions")
     },
     **{f"mean_squared_error-{name}": cc.MeanSquaredError(name) for name in (*REDUCTIONS, "half_sum")},
+    "nll": cc.NegativeLogLikelihood(ignore_index=1),
+    "softmax_cross_entropy-smoothed": cc.SoftmaxCrossEntropy("none", label_smoothing=0.1, ignore_index=1),
+    "mean_absolute_error": cc.MeanAbsoluteError(slope_at_zero="one"),
+    "huber": cc.Huber(delta=0.3),
+    "smooth_l1": cc.SmoothL1("none", beta=0.3),
+    "binary_cross_entropy": cc.BinaryCrossEntropy(),
+    "binary_cross_entropy-clipped": cc.BinaryCrossEntropy(extremes="clipped"),
+    "binary_cross_entropy-unbounded": cc.BinaryCrossEntropy("sum", "unbounded"),
+    "binary_cross_entropy_with_logits": cc.BinaryCrossEntropyWithLogits(pos_weight=(0.3,)),
+    "kl_div": cc.KLDivergence("batchmean"),
+    "kl_div-logarithms": cc.KLDivergence(targets="logarithms"),
+    "poisson_nll": cc.PoissonNLL(full=True),
+    "poisson_nll-rates": cc.PoissonNLL("none", "rates"),
+    "hinge": cc.Hinge(slope_at_margin="half"),
+    "squared_hinge": cc.SquaredHinge(),
+    "softmax_cross_entropy-weighted": cc.SoftmaxCrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
+    "softmax_cross_entropy-weighted distributions": cc.SoftmaxCrossEntropy("mean", "distributions", 0.1, WEIGHTS),
+    "nll-weighted": cc.NegativeLogLikelihood("mean_over_outputs", WEIGHTS, 1),
+    "binary_cross_entropy_with_logits-weighted": cc.BinaryCrossEntropyWithLogits("none", WEIGHTS),
+    "gaussian_nll": cc.GaussianNLL(full=True),
+    "cosine_embedding": cc.CosineEmbedding(margin=0.1),
+    "triplet_margin": cc.TripletMargin(),
+    "triplet_margin-root": cc.TripletMargin("none", "root", "half"),
 }
 
 
@@ -344,12 +368,20 @@ def test_the_backward_is_the_derivative_of_the_forward(layer: Layer, shapes: tup
 def test_the_gradient_of_a_loss_is_its_derivative(loss: Loss) -> None:
     """Every element of it."""
     generator = random(4)
-    prediction = generator.dirichlet(np.ones(O), N)
-    target = FINE.lift(loss.draw_target(generator, prediction.shape))
-    _, saved = loss.forward(FINE.lift(prediction), target)
-    derivative = central_difference(lambda p: loss.forward(p, target)[0], prediction)
-    assert derivative.shape == prediction.shape
-    require_equal(loss.backward(saved), derivative)
+    predictions = [generator.dirichlet(np.ones(O), N) for _ in range(loss.arity)]
+    target = FINE.lift(loss.draw_target(generator, *(prediction.shape for prediction in predictions)))
+    lifted = list(map(FINE.lift, predictions))
+    _, saved = loss.forward(*lifted, target)
+    gradients = loss.backward(saved)
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    for place, (prediction, gradient) in enumerate(zip(predictions, gradients, strict=True)):
+
+        def value(moved: Any, place: int = place) -> Any:
+            return loss.forward(*lifted[:place], moved, *lifted[place + 1 :], target)[0].sum()
+
+        derivative = central_difference(value, prediction)
+        assert derivative.shape == prediction.shape
+        require_equal(gradient, derivative)
 
 
 def test_a_wrong_backward_is_seen() -> None:

@@ -80,6 +80,8 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
 }
 
+WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6, 0.1)[:O]
+
 LOSSES: dict[str, Loss] = {
     **{f"cross_entropy-{reduction}": cc.CrossEntropy(reduction) for reduction in ("mean", "sum", "mean_over_outputs")},
     **{
@@ -88,7 +90,34 @@ LOSSES: dict[str, Loss] = {
         for targets in ("indices", "distributions")
     },
     **{f"mean_squared_error-{reduction}": cc.MeanSquaredError(reduction) for reduction in ("mean", "sum", "half_sum")},
+    "nll": cc.NegativeLogLikelihood(ignore_index=1),
+    "softmax_cross_entropy-smoothed": cc.SoftmaxCrossEntropy("none", label_smoothing=0.1, ignore_index=1),
+    "mean_absolute_error": cc.MeanAbsoluteError(slope_at_zero="one"),
+    "huber": cc.Huber(delta=0.3),
+    "smooth_l1": cc.SmoothL1("none", beta=0.3),
+    "binary_cross_entropy": cc.BinaryCrossEntropy(),
+    "binary_cross_entropy-clipped": cc.BinaryCrossEntropy(extremes="clipped"),
+    "binary_cross_entropy-unbounded": cc.BinaryCrossEntropy("sum", "unbounded"),
+    "binary_cross_entropy_with_logits": cc.BinaryCrossEntropyWithLogits(pos_weight=(0.3,)),
+    "kl_div": cc.KLDivergence("batchmean"),
+    "kl_div-logarithms": cc.KLDivergence(targets="logarithms"),
+    "poisson_nll": cc.PoissonNLL(full=True),
+    "poisson_nll-rates": cc.PoissonNLL("none", "rates"),
+    "hinge": cc.Hinge(slope_at_margin="half"),
+    "squared_hinge": cc.SquaredHinge(),
 }
+
+ALONE: dict[str, Loss] = {
+    "softmax_cross_entropy-weighted": cc.SoftmaxCrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
+    "softmax_cross_entropy-weighted distributions": cc.SoftmaxCrossEntropy("mean", "distributions", 0.1, WEIGHTS),
+    "nll-weighted": cc.NegativeLogLikelihood("mean_over_outputs", WEIGHTS, 1),
+    "binary_cross_entropy_with_logits-weighted": cc.BinaryCrossEntropyWithLogits("none", WEIGHTS),
+    "gaussian_nll": cc.GaussianNLL(full=True),
+    "cosine_embedding": cc.CosineEmbedding(margin=0.1),
+    "triplet_margin": cc.TripletMargin(),
+    "triplet_margin-root": cc.TripletMargin("none", "root", "half"),
+}
+"""Losses of several predictions, or with weights for as many classes as there are."""
 
 # Binary fractions, but for those options whose defaults are none. float16 has no 1e-8 and rounds it to 0.
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -127,14 +156,16 @@ def test_a_layer_stays_in_its_dtype(layer: Layer, shapes: tuple[tuple[int, ...],
 
 
 @every_dtype
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("loss", {**LOSSES, **ALONE}.values(), ids=[*LOSSES, *ALONE])
 def test_a_loss_stays_in_its_dtype(loss: Loss, dtype: str) -> None:
     generator = np.random.Generator(np.random.PCG64(7))
-    prediction = generator.dirichlet(np.ones(O), N).astype(dtype)
-    drawn = loss.draw_target(generator, prediction.shape)
+    predictions = [generator.dirichlet(np.ones(O), N).astype(dtype) for _ in range(loss.arity)]
+    drawn = loss.draw_target(generator, *(prediction.shape for prediction in predictions))
     target = drawn.astype("int64" if loss.integer_targets else dtype)
-    value, saved = loss.forward(prediction, target)
-    require_dtype(dtype, loss=value, gradient=loss.backward(saved))
+    value, saved = loss.forward(*predictions, target)
+    gradients = loss.backward(saved)
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    require_dtype(dtype, loss=value, **{f"gradient {place}": gradient for place, gradient in enumerate(gradients)})
 
 
 @every_dtype
@@ -226,7 +257,7 @@ def require_covered(what: str, kinds: Iterable[str], tried: Iterable[Any]) -> No
 
 def test_everything_is_tried() -> None:
     require_covered("layer", cc.LAYERS, (layer for layer, _ in LAYERS.values()))
-    require_covered("loss", cc.LOSSES, LOSSES.values())
+    require_covered("loss", cc.LOSSES, [*LOSSES.values(), *ALONE.values()])
     require_covered("optimizer", cc.OPTIMIZERS, OPTIMIZERS.values())
 
 

@@ -17,7 +17,7 @@ from crosscheck.cases import built_in
 from crosscheck.cases.drawing import draw_batch, draw_weights
 from crosscheck.faults import FAULTS, Fault, conventions_at, conventions_of, faults_at, faults_of, record
 from crosscheck.faults.base import mixed
-from crosscheck.reference import train
+from crosscheck.reference import Loss, train
 from crosscheck.reference.network import parameter_shapes, resolve
 from numpy.typing import NDArray
 
@@ -29,9 +29,16 @@ NOTHING = 1e-3
 """... or to this, where all are smaller: what should be 0 is nothing but rounding."""
 
 
-def drawn(name: str, nodes: tuple[cc.Node, ...], shape: tuple[int, ...], optimizer: Any, steps: int = 1) -> cc.Case:
-    """A case with mean squared error and everything drawn from seeds."""
-    nodes, loss = resolve(nodes), cc.MeanSquaredError()
+def drawn(
+    name: str,
+    nodes: tuple[cc.Node, ...],
+    shape: tuple[int, ...],
+    optimizer: Any,
+    steps: int = 1,
+    loss: Loss | None = None,
+) -> cc.Case:
+    """A case with mean squared error, unless another loss is asked for, and everything drawn from seeds."""
+    nodes, loss = resolve(nodes), loss or cc.MeanSquaredError()
     return cc.Case(
         name=name,
         nodes=nodes,
@@ -40,6 +47,12 @@ def drawn(name: str, nodes: tuple[cc.Node, ...], shape: tuple[int, ...], optimiz
         weights=draw_weights(parameter_shapes(nodes), seed=2024),
         batches=tuple(draw_batch(nodes, loss, shape, seed) for seed in range(steps)),
     )
+
+
+def scored(loss: Loss) -> cc.Case:
+    """One layer of scores and a loss."""
+    name = loss.kind.replace("_", "-")
+    return drawn(name, (cc.Node("y", cc.Dense(3, 4)),), (7, 3), cc.SGD(0.25), loss=loss)
 
 
 EXTRA: dict[str, Callable[[], cc.Case]] = {
@@ -74,6 +87,15 @@ EXTRA: dict[str, Callable[[], cc.Case]] = {
         (7, 3),
         cc.SGD(0.25),
     ),
+    **{
+        loss.kind: lambda loss=loss: scored(loss)
+        for loss in (
+            cc.NegativeLogLikelihood(class_weights=(0.5, 2.0, 1.0, 0.25), ignore_index=-1),
+            cc.MeanAbsoluteError(),
+            cc.SmoothL1(beta=0.5),
+            cc.SquaredHinge(),
+        )
+    },
 }
 """Cases in which some faults can happen that can happen in no built-in case."""
 
@@ -82,15 +104,28 @@ CASES: dict[str, cc.Case] = {
     **{name: make() for name, make in EXTRA.items()},
 }
 
-UNSEEN: dict[str, str] = {}
+UNSEEN: dict[str, str] = {
+    "error_for_its_sign": "no built-in case ends in an absolute error",
+    "smooth_l1_taken_for_huber": "no built-in case ends in smooth L1",
+}
 """The faults that no built-in case shows, and why."""
 
 COVERED = {
-    1: {"gradient_not_averaged", "gradient_divided_by_the_first_axis"},
+    1: {
+        "gradient_not_averaged",
+        "gradient_divided_by_the_first_axis",
+        "gradient_averaged_over_the_rows",
+    },
     3: {"bias_gradient_averaged"},
     4: {"bias_gradient_of_the_last_row", "bias_gradient_of_the_first_row", "bias_gradient_not_summed"},
     5: {"diagonal_jacobian", "attention_jacobian_diagonal"},
-    6: {"softmax_twice", "softmax_twice_differentiated_once", "probabilities_taken_for_logits"},
+    6: {
+        "softmax_twice",
+        "softmax_twice_differentiated_once",
+        "probabilities_taken_for_logits",
+        "probabilities_taken_for_yes_or_no_logits",
+        "sigmoid_twice",
+    },
     7: {"derivative_at_the_output", "derivative_of_the_input"},
     8: {"updated_too_early"},
     9: {
@@ -268,7 +303,8 @@ def test_every_kind_has_at_least_two_faults() -> None:
     for case in CASES.values():
         for operation in cc.record(case).operations:
             of_kind.setdefault(operation.kind, set()).update(fault.name for fault in faults_at(case, operation))
-    assert {*cc.LAYERS, *cc.LOSSES, *cc.OPTIMIZERS, "sum"} <= of_kind.keys()
+    of_one = {kind for kind, loss in cc.LOSSES.items() if loss.arity == 1}
+    assert {*cc.LAYERS, *of_one, *cc.OPTIMIZERS, "sum"} <= of_kind.keys()
     assert {kind: names for kind, names in of_kind.items() if len(names) < 2} == {}
 
 
@@ -429,6 +465,15 @@ def test_28_a_late_update_applies_the_gradient_of_the_step_before() -> None:
 
 # ------------------------------------------------------------------------------------------------------- conventions
 
+SILENT: dict[tuple[str, str], str] = {
+    ("probabilities", "extremes = floored"): "no probability is near 0 or 1",
+    ("probabilities", "extremes = clipped"): "no probability is near 0 or 1",
+    ("weighted-classes", "ignored_rows = counted"): "a weighted mean divides by the weights of the rows that are kept",
+    ("nll", "ignored_rows = counted"): "a weighted mean divides by the weights of the rows that are kept",
+    ("mean_absolute_error", "slope_at_zero = one"): "no error is 0",
+}
+"""Conventions that a case follows and whose data does not tell, and why."""
+
 CONVENTIONS = [(name, other) for name, case in CASES.items() for other in conventions_of(case)]
 
 
@@ -438,7 +483,9 @@ def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, oth
     wrong = locally_wrong(case, record(case, other))
     assert [operation.name for operation in wrong if not other.makes(operation)] == []
     one_row = other.name == "reduction = mean" and len(case.batch(0).inputs) == 1
-    assert bool(wrong) != one_row, "a mean over one row is a sum"
+    without = other.name in ("weighted_mean = rows", "ignored_rows = counted") and not case.loss.class_weights
+    silent = one_row or (without and case.loss.ignore_index is None) or (name, other.name) in SILENT
+    assert bool(wrong) != silent, "a mean over one row is a sum, one without weights or ignored rows has no conventions"
 
 
 def test_the_conventions_of_an_operation_are_the_alternatives_to_what_is_behind_it() -> None:
@@ -456,7 +503,13 @@ def test_the_conventions_of_an_operation_are_the_alternatives_to_what_is_behind_
     assert found["attention", "0/forward(wide.gelu)"] == ["approximate = tanh at wide.gelu"]
     assert found["epsilon-outside", "0/backward(y)"] == ["epsilon_in = root at y"]
     assert found["residual", "2/update(u.weight)"] == ["nesterov = false"]
-    assert found["mlp", "0/backward(loss)"] == ["reduction = sum at loss", "reduction = mean_over_outputs at loss"]
+    assert found["mlp", "0/backward(loss)"] == [
+        "reduction = sum at loss",
+        "reduction = mean_over_outputs at loss",
+        "reduction = none at loss",
+        "weighted_mean = rows at loss",
+        "ignored_rows = counted at loss",
+    ]
     assert found["residual", "0/sum(first)"] == []
 
 

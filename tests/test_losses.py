@@ -4,14 +4,15 @@ Held against automatic differentiation of PyTorch and JAX through the adapters' 
 against central differences in long double.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import crosscheck as cc
 import numpy as np
 import pytest
+from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Loss
 from numpy.typing import NDArray
 
@@ -23,16 +24,17 @@ EPSILONS = 16
 # The batch is not 1 and equals no width; C is not 2, with which a mean over outputs could be half of a sum.
 N, C = 7, 5
 SHAPES = {"rows": (N, C), "blocks of rows": (3, N, C)}
-ROW_REDUCTIONS = ("mean", "sum", "mean_over_outputs")
+ROW_REDUCTIONS = ("mean", "sum", "mean_over_outputs", "none")
+WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A loss, the shape of the prediction and how targets are drawn."""
+    """A loss, the shape of the prediction and how targets are drawn: by the loss itself, if nothing is said."""
 
     loss: Loss
     shape: tuple[int, ...]
-    targets: str
+    targets: str = "drawn"
 
 
 def trials() -> dict[str, Trial]:
@@ -47,66 +49,144 @@ def trials() -> dict[str, Trial]:
                 found[f"softmax_cross_entropy-{reduction}-{targets}-{rows}"] = Trial(fused, shape, targets)
             indices = Trial(cc.SoftmaxCrossEntropy(reduction, "indices"), shape, "indices")
             found[f"softmax_cross_entropy-{reduction}-indices-{rows}"] = indices
-    for reduction in ("mean", "sum", "half_sum"):
+    for reduction in ("mean", "sum", "half_sum", "none"):
         for rows, shape in {**SHAPES, "numbers": (N,)}.items():
             trial = Trial(cc.MeanSquaredError(reduction), shape, "real")
             found[f"mean_squared_error-{reduction}-{rows}"] = trial
+    for number, loss in enumerate(others()):
+        shape = tuple(SHAPES.values())[number % 2]
+        found[f"{described(loss)}-{len(shape)}"] = Trial(loss, shape)
+    for loss in (
+        *(cc.SoftmaxCrossEntropy(label_smoothing=0.2, class_weights=WEIGHTS), cc.NegativeLogLikelihood()),
+        *(cc.Huber(delta=0.3), cc.SmoothL1(beta=2.5), cc.MeanAbsoluteError()),
+        *(cc.BinaryCrossEntropy(), cc.BinaryCrossEntropyWithLogits(pos_weight=(3.5,)), cc.KLDivergence("batchmean")),
+        *(cc.PoissonNLL(full=True), cc.GaussianNLL(), cc.Hinge(), cc.SquaredHinge()),
+        *(cc.CosineEmbedding(margin=0.25), cc.TripletMargin(margin=2.0)),
+    ):
+        found[f"{described(loss)}-one row"] = Trial(loss, (1, C))
+    for loss in (cc.Huber("none"), cc.BinaryCrossEntropyWithLogits(), cc.PoissonNLL("sum"), cc.Hinge()):
+        found[f"{described(loss)}-numbers"] = Trial(loss, (N,))
     return found
+
+
+def others() -> Iterator[Loss]:
+    """Losses in every combination of their conventions, and in some of their other fields."""
+    weighted: dict[str, Any] = {"class_weights": WEIGHTS}
+    classes: list[dict[str, Any]] = [
+        {"class_weights": WEIGHTS, "ignore_index": 2},
+        {"ignore_index": -1},
+        {"class_weights": WEIGHTS},
+    ]
+    for place, (reduction, mean, rows) in enumerate(
+        product(ROW_REDUCTIONS, ("weights", "rows"), ("left_out", "counted"))
+    ):
+        taken: dict[str, Any] = {"reduction": reduction, "weighted_mean": mean, "ignored_rows": rows}
+        smoothing: dict[str, Any] = {"label_smoothing": 0.1} if place % 2 else {}
+        yield cc.SoftmaxCrossEntropy(targets="distributions", **taken, **weighted, **smoothing)
+        for options in classes:
+            yield cc.SoftmaxCrossEntropy(**taken, **options, **smoothing)
+            yield cc.NegativeLogLikelihood(**taken, **options)
+    yield cc.SoftmaxCrossEntropy(label_smoothing=0.1)
+    yield cc.SoftmaxCrossEntropy(targets="distributions", label_smoothing=1.0)
+    yield cc.SoftmaxCrossEntropy("none", ignore_index=0)
+    for loss, options in (
+        *((cc.MeanAbsoluteError, {}), (cc.Huber, {"delta": 0.75}), (cc.Huber, {}), (cc.SmoothL1, {"beta": 0.75})),
+        *((cc.SmoothL1, {}), (cc.BinaryCrossEntropy, {}), (cc.BinaryCrossEntropyWithLogits, {})),
+        (cc.BinaryCrossEntropyWithLogits, {"pos_weight": WEIGHTS}),
+        *((cc.KLDivergence, {}), (cc.PoissonNLL, {}), (cc.GaussianNLL, {"epsilon": 0.5}), (cc.GaussianNLL, {})),
+        *((cc.Hinge, {}), (cc.SquaredHinge, {})),
+        *((cc.CosineEmbedding, {}), (cc.CosineEmbedding, {"margin": -0.3})),
+        *((cc.TripletMargin, {}), (cc.TripletMargin, {"epsilon": 0.25})),
+    ):
+        for values in product(*convention_fields(loss).values()):
+            yield loss(**dict(zip(convention_fields(loss), values, strict=True)), **options)
+
+
+def described(loss: Loss) -> str:
+    """The kind of a loss and what it has other than by default."""
+    plain = vars(type(loss)())
+    return "-".join([loss.kind, *(str(value) for field, value in vars(loss).items() if value != plain[field])])
 
 
 TRIALS = trials()
 every_trial = pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
 
 
-def draw(trial: Trial, dtype: str) -> tuple[Array, Array]:
-    """A prediction (probabilities for the loss that takes them) and targets."""
+def draw(trial: Trial, dtype: str) -> tuple[Array, ...]:
+    """The predictions, such as the loss takes, and targets."""
     generator = np.random.Generator(np.random.PCG64(20240301))
-    prediction = generator.standard_normal(trial.shape)
-    if trial.loss.kind == "cross_entropy":
-        prediction = np.exp(prediction) / np.exp(prediction).sum(axis=-1, keepdims=True)
-    indices = generator.integers(trial.shape[-1], size=trial.shape[:-1])
-    target = {
-        "indices": lambda: indices,
-        "one-hot": lambda: np.eye(trial.shape[-1])[indices],
-        "distributions": lambda: generator.dirichlet(np.ones(trial.shape[-1]), size=trial.shape[:-1]),
-        "not adding up to 1": lambda: generator.uniform(0, 1, trial.shape),
-        "real": lambda: generator.standard_normal(trial.shape),
-    }[trial.targets]()
-    arrays = prediction.astype(dtype), target.astype("int64" if trial.targets == "indices" else dtype)
+    predictions = [taken(trial.loss, generator.standard_normal(trial.shape), p) for p in range(trial.loss.arity)]
+    if trial.targets == "drawn":
+        target = trial.loss.draw_target(generator, *(prediction.shape for prediction in predictions))
+    else:
+        indices = generator.integers(trial.shape[-1], size=trial.shape[:-1])
+        target = {
+            "indices": lambda: indices,
+            "one-hot": lambda: np.eye(trial.shape[-1])[indices],
+            "distributions": lambda: generator.dirichlet(np.ones(trial.shape[-1]), size=trial.shape[:-1]),
+            "not adding up to 1": lambda: generator.uniform(0, 1, trial.shape),
+            "real": lambda: generator.standard_normal(trial.shape),
+        }[trial.targets]()
+    target = target.astype("int64" if trial.loss.integer_targets else dtype)
+    arrays = *(prediction.astype(dtype) for prediction in predictions), target
     for array in arrays:
         array.setflags(write=False)
     return arrays
 
 
-def by_hand(loss: Loss, prediction: Array, target: Array) -> tuple[Array, Array]:
-    value, saved = loss.forward(prediction, target)
-    return value, loss.backward(saved)
+def taken(loss: Any, z: Array, place: int) -> Array:
+    """Numbers made to what the loss takes in a place: probabilities, their logarithms, rates, variances."""
+    e = np.exp(z)
+    if loss.kind == "cross_entropy":
+        return e / e.sum(axis=-1, keepdims=True)
+    if loss.kind in ("nll", "kl_div"):
+        return z - np.log(e.sum(axis=-1, keepdims=True))
+    if loss.kind == "binary_cross_entropy":
+        return e / (1 + e)
+    rate = loss.kind == "poisson_nll" and loss.predictions == "rates"
+    variance = loss.kind == "gaussian_nll" and place == 1
+    return e if rate or variance else z
 
 
-def by_torch(loss: Loss, prediction: Array, target: Array) -> tuple[Array, Array]:
+def by_hand(loss: Loss, *arrays: Array) -> tuple[Array, ...]:
+    """The loss and its gradient with respect to each prediction; the last of the arrays is the target."""
+    value, saved = loss.forward(*arrays)
+    gradients = loss.backward(saved)
+    return value, *(gradients if isinstance(gradients, tuple) else (gradients,))
+
+
+def by_torch(loss: Loss, *arrays: Array) -> tuple[Array, ...]:
     torch = pytest.importorskip("torch")
     from crosscheck.adapters.torch.parts import build_loss
 
-    leaf = torch.tensor(prediction, requires_grad=True)
-    value = build_loss(loss)(leaf, torch.tensor(target))
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return value.detach().numpy(), gradient.numpy()
+    leaves = [torch.tensor(prediction, requires_grad=True) for prediction in arrays[:-1]]
+    value = build_loss(loss)(*leaves, torch.tensor(arrays[-1]))
+    gradients = torch.autograd.grad(value.sum(), leaves)
+    return value.detach().numpy(), *(gradient.numpy() for gradient in gradients)
 
 
-def by_jax(loss: Loss, prediction: Array, target: Array) -> tuple[Array, Array]:
+def by_jax(loss: Loss, *arrays: Array) -> tuple[Array, ...]:
     jax = pytest.importorskip("jax")
     pytest.importorskip("optax")
     from crosscheck.adapters.jax.adapter import enable_x64
     from crosscheck.adapters.jax.parts import LOSSES
 
-    function = LOSSES[loss.kind].apply
-    with enable_x64(prediction.dtype == np.float64):
-        x, t = jax.numpy.asarray(prediction), jax.numpy.asarray(target)
-        value, gradient = jax.jit(jax.value_and_grad(lambda x: function(loss, x, t)))(x)
-        return np.asarray(value), np.asarray(gradient)
+    part = LOSSES[loss.kind]
+    if reason := part.limits(loss):
+        pytest.skip(reason)
+
+    def summed(*given: Any) -> Any:
+        value = part.apply(loss, *given)
+        return value.sum(), value
+
+    with enable_x64(arrays[0].dtype == np.float64):
+        places = tuple(range(loss.arity))
+        differentiate = jax.jit(jax.value_and_grad(summed, places, has_aux=True))
+        (_, value), gradients = differentiate(*map(jax.numpy.asarray, arrays))
+        return np.asarray(value), *map(np.asarray, gradients)
 
 
-Run = Callable[[Loss, Array, Array], tuple[Array, Array]]
+Run = Callable[..., tuple[Array, ...]]
 FRAMEWORKS: dict[str, Run] = {"torch": by_torch, "jax": by_jax}
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 
@@ -133,44 +213,163 @@ def assert_near(what: str, found: Array, expected: Array, allowed: float) -> Non
 )
 @every_framework
 def test_value_and_gradient_are_the_frameworks(trial: Trial, framework: str, dtype: str) -> None:
-    prediction, target = draw(trial, dtype)
-    value, gradient = by_hand(trial.loss, prediction, target)
-    expected, dprediction = FRAMEWORKS[framework](trial.loss, prediction, target)
-    allowed = EPSILONS * float(np.finfo(dtype).eps)
-    assert_near("loss", value, expected, allowed)
-    assert_near("gradient", gradient, dprediction, allowed)
+    arrays = draw(trial, dtype)
+    require_alike(by_hand(trial.loss, *arrays), FRAMEWORKS[framework](trial.loss, *arrays), dtype)
+
+
+def require_alike(found: tuple[Array, ...], expected: tuple[Array, ...], dtype: str) -> None:
+    """The loss and its gradients, equal but for rounding."""
+    assert len(found) == len(expected)
+    for place, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        what = f"gradient {place}" if place else "loss"
+        assert_near(what, np.asarray(ours), theirs, EPSILONS * float(np.finfo(dtype).eps))
+
+
+LARGE: dict[str, Loss] = {
+    "indices": cc.SoftmaxCrossEntropy(),
+    "distributions": cc.SoftmaxCrossEntropy(targets="distributions"),
+    "smoothed, weighted, some ignored": cc.SoftmaxCrossEntropy(
+        label_smoothing=0.1, class_weights=WEIGHTS, ignore_index=2
+    ),
+    "yes or no": cc.BinaryCrossEntropyWithLogits(),
+    "yes or no, weighted": cc.BinaryCrossEntropyWithLogits("none", pos_weight=WEIGHTS),
+    "nll": cc.NegativeLogLikelihood(),
+    "kl_div": cc.KLDivergence("batchmean"),
+    "huber": cc.Huber("sum", delta=0.5),
+    "smooth_l1": cc.SmoothL1("sum", beta=0.5),
+    "mean_absolute_error": cc.MeanAbsoluteError(),
+    "hinge": cc.Hinge("sum"),
+    "squared_hinge": cc.SquaredHinge(),
+    "gaussian_nll": cc.GaussianNLL(),
+    "cosine_embedding": cc.CosineEmbedding(),
+    "triplet_margin": cc.TripletMargin(),
+}
 
 
 @every_framework
-@pytest.mark.parametrize("targets", ["indices", "distributions"])
-def test_large_logits_are_the_frameworks(framework: str, targets: Any) -> None:
-    loss = cc.SoftmaxCrossEntropy(targets=targets)
-    prediction, target = draw(Trial(loss, (N, C), targets), "float64")
-    value, gradient = by_hand(loss, 1e4 * prediction, target)
-    expected, dprediction = FRAMEWORKS[framework](loss, 1e4 * prediction, target)
-    assert np.isfinite(value)
-    assert_near("loss", value, expected, EPSILONS * 2.0**-52)
-    assert_near("gradient", gradient, dprediction, EPSILONS * 2.0**-52)
+@pytest.mark.parametrize("loss", LARGE.values(), ids=LARGE)
+def test_large_predictions_are_the_frameworks(framework: str, loss: Loss) -> None:
+    *predictions, target = draw(Trial(loss, (N, C)), "float64")
+    arrays = *(1e4 * prediction for prediction in predictions), target
+    found = by_hand(loss, *arrays)
+    assert all(np.isfinite(array).all() for array in found)
+    require_alike(found, FRAMEWORKS[framework](loss, *arrays), "float64")
+
+
+TINY = float(np.finfo("float64").smallest_subnormal)
+SMALL: dict[str, tuple[Loss, tuple[float, ...], float]] = {
+    "error of 0": (cc.Huber("none"), (0.0,), 0.0),
+    "logit of 0": (cc.BinaryCrossEntropyWithLogits("none"), (0.0,), 0.0),
+    "subnormal logit": (cc.BinaryCrossEntropyWithLogits("none", pos_weight=(2.0,)), (-TINY,), 1.0),
+    "logarithm of a rate of 1": (cc.PoissonNLL("none", full=True), (0.0,), 1.0),
+    "no count": (cc.PoissonNLL("none", "rates", full=True), (0.5,), 0.0),
+    "variance of 0": (cc.GaussianNLL("none"), (1.0, 0.0), 0.5),
+    "subnormal variance": (cc.GaussianNLL("none", epsilon=0.25), (1.0, TINY), 0.5),
+    "target of 0": (cc.KLDivergence("none"), (-1.5,), 0.0),
+}
+
+
+@every_framework
+@pytest.mark.parametrize(("loss", "predictions", "target"), SMALL.values(), ids=SMALL)
+def test_at_zero_and_beside_it(framework: str, loss: Loss, predictions: tuple[float, ...], target: float) -> None:
+    arrays = [np.full((2, 1), value) for value in (*predictions, target)]
+    require_alike(by_hand(loss, *arrays), FRAMEWORKS[framework](loss, *arrays), "float64")
+
+
+@pytest.mark.parametrize("loss", [cc.Huber("none"), cc.SmoothL1("none"), cc.MeanAbsoluteError("none")])
+def test_a_subnormal_error_is_one(loss: Loss) -> None:
+    """To torch; JAX takes subnormal numbers for 0."""
+    arrays = [np.full((2, 1), value) for value in (TINY, 0.0)]
+    found = by_hand(loss, *arrays)
+    assert np.all(found[1] != 0)
+    require_alike(found, by_torch(loss, *arrays), "float64")
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A place at which a loss has no derivative, and the gradients with a slope of 1 there."""
+
+    loss: Any
+    field: str
+    predictions: tuple[Any, ...]
+    target: Any
+    gradients: tuple[Any, ...]
+
+
+KINKS: dict[str, Kink] = {
+    "mean_absolute_error": Kink(
+        cc.MeanAbsoluteError("sum"), "slope_at_zero", ([[0.5, 1.5]],), [[0.5, 1.5]], ([[1, 1]],)
+    ),
+    "hinge": Kink(cc.Hinge("sum"), "slope_at_margin", ([[1.0, -1.0]],), [[1.0, -1.0]], ([[-1, 1]],)),
+    "cosine_embedding": Kink(
+        cc.CosineEmbedding("sum"), "slope_at_margin", ([[1.0, 0.0]], [[0.0, 1.0]]), [-1.0], ([[0, 1]], [[1, 0]])
+    ),
+    "triplet_margin": Kink(
+        cc.TripletMargin("sum", epsilon=0),
+        "slope_at_margin",
+        ([[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 6.0]]),
+        [],
+        ([[-0.6, 0.2]], [[0.6, 0.8]], [[0, -1]]),
+    ),
+    "triplet_margin under the root": Kink(
+        cc.TripletMargin("sum", "root", epsilon=0),
+        "slope_at_margin",
+        ([[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 6.0]]),
+        [],
+        ([[-0.6, 0.2]], [[0.6, 0.8]], [[0, -1]]),
+    ),
+}
+
+
+@every_framework
+@pytest.mark.parametrize(
+    ("kink", "slope"),
+    [
+        pytest.param(kink, slope, id=f"{name}-{slope}")
+        for name, kink in KINKS.items()
+        for slope in convention_fields(type(kink.loss))[kink.field]
+    ],
+)
+def test_the_gradient_at_a_kink_is_what_was_chosen(framework: str, kink: Kink, slope: str) -> None:
+    loss = replace(kink.loss, **{kink.field: slope})
+    arrays = [np.array(array, float) for array in (*kink.predictions, kink.target)]
+    _, *gradients = found = by_hand(loss, *arrays)
+    for gradient, of_one in zip(gradients, kink.gradients, strict=True):
+        expected = {"zero": 0, "half": 0.5, "one": 1}[slope] * np.array(of_one)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-11)
+    require_alike(found, FRAMEWORKS[framework](loss, *arrays), "float64")
 
 
 # --------------------------------------------------------------------------------------- against central differences
 
+STEEP = {"cross_entropy", "binary_cross_entropy", "poisson_nll", "gaussian_nll"}
+"""Losses with a logarithm of the prediction or a division by it, whose third derivative is large near 0 or 1."""
+
 
 @every_trial
 def test_the_gradient_is_the_slope_of_the_loss(trial: Trial) -> None:
-    prediction, target = draw(trial, "longdouble")
-    _, gradient = by_hand(trial.loss, prediction, target)
+    *predictions, target = draw(trial, "longdouble")
+    _, *gradients = by_hand(trial.loss, *predictions, target)
     epsilon = np.finfo(np.longdouble).eps
     h = epsilon ** (np.longdouble(1) / 3)
-    slopes = np.zeros_like(prediction)
-    for place in np.ndindex(prediction.shape):
-        nudge = np.zeros_like(prediction)
-        nudge[place] = h
-        above, below = (trial.loss.forward(prediction + sign * nudge, target)[0] for sign in (1, -1))
-        slopes[place] = (above - below) / (2 * h)
-    # Truncation and rounding are of the order of eps^(2/3); a probability of p has a third derivative of 2 / p^3.
-    steepness = float(np.min(np.abs(prediction))) ** -2 if trial.loss.kind == "cross_entropy" else 1
-    assert_near("gradient", gradient, slopes, 100 * steepness * float(epsilon) ** (2 / 3))
+    for number, (prediction, gradient) in enumerate(zip(predictions, gradients, strict=True)):
+        if trial.loss.kind == "gaussian_nll" and number == 1:
+            prediction = np.maximum(prediction, trial.loss.epsilon + 2 * h)  # type: ignore[attr-defined]
+            predictions[number] = prediction
+            gradient = by_hand(trial.loss, *predictions, target)[2]
+        slopes = np.zeros_like(prediction)
+        for place in np.ndindex(prediction.shape):
+            nudge = np.zeros_like(prediction)
+            nudge[place] = h
+            above, below = (
+                trial.loss.forward(*predictions[:number], moved, *predictions[number + 1 :], target)[0].sum()
+                for moved in (prediction + nudge, prediction - nudge)
+            )
+            slopes[place] = (above - below) / (2 * h)
+        # Truncation and rounding are of the order of eps^(2/3); a probability of p has a third derivative of 2 / p^3.
+        nearest = float(np.min(np.minimum(np.abs(prediction), np.abs(1 - prediction))))
+        steepness = nearest**-2 if trial.loss.kind in STEEP else 1
+        assert_near("gradient", gradient, slopes, 100 * steepness * float(epsilon) ** (2 / 3))
 
 
 # --------------------------------------------------------------------------------------------- what the losses promise
@@ -249,11 +448,13 @@ def test_a_probability_of_zero() -> None:
 @every_trial
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
 def test_a_loss_takes_the_targets_that_it_draws(trial: Trial, dtype: str) -> None:
-    drawn = trial.loss.draw_target(np.random.Generator(np.random.PCG64(5)), trial.shape)
-    assert drawn.shape == trial.loss.target_shape(trial.shape)
-    trial.loss.check_target(drawn, trial.shape)
+    shapes = [trial.shape] * trial.loss.arity
+    drawn = trial.loss.draw_target(np.random.Generator(np.random.PCG64(5)), *shapes)
+    assert drawn.shape == trial.loss.target_shape(*shapes)
+    trial.loss.check_target(drawn, *shapes)
     assert (drawn.dtype.kind == "i") == trial.loss.integer_targets
-    if trial.loss.kind != "mean_squared_error" and not trial.loss.integer_targets:
+    distributions = getattr(trial.loss, "targets", "") in ("distributions", "probabilities")
+    if trial.loss.kind == "cross_entropy" or distributions:
         assert np.all(drawn.astype(dtype).sum(axis=-1) == 1), "a distribution in every dtype"
         assert np.all(drawn >= 0)
 
@@ -336,14 +537,16 @@ def test_targets_that_do_not_fit_are_refused(
 
 def conventions(loss: type[Loss]) -> set[tuple[Any, ...]]:
     """Every combination of the conventions that a loss declares."""
-    hints = get_type_hints(loss)
-    return set(product(*(get_args(hints[field.name]) for field in fields(loss))))
+    return set(product(*convention_fields(loss).values()))
 
 
 def require_covered(losses: Iterable[type[Loss]]) -> None:
     """Complain of every loss, and of every combination of its conventions, that no trial is about."""
     for loss in losses:
-        tried = {tuple(vars(trial.loss).values()) for trial in TRIALS.values() if type(trial.loss) is loss}
+        names = convention_fields(loss)
+        tried = {
+            tuple(getattr(trial.loss, name) for name in names) for trial in TRIALS.values() if type(trial.loss) is loss
+        }
         assert conventions(loss) == tried, f"{loss.kind} without a trial: {sorted(conventions(loss) - tried)}"
 
 

@@ -103,6 +103,8 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
 }
 
+WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6, 0.1)[:O]
+
 LOSSES: dict[str, Loss] = {
     **{f"cross_entropy-{reduction}": cc.CrossEntropy(reduction) for reduction in ("mean", "sum", "mean_over_outputs")},
     **{
@@ -111,7 +113,34 @@ LOSSES: dict[str, Loss] = {
         for targets in ("indices", "distributions")
     },
     **{f"mean_squared_error-{reduction}": cc.MeanSquaredError(reduction) for reduction in ("mean", "sum", "half_sum")},
+    "nll": cc.NegativeLogLikelihood(ignore_index=1),
+    "softmax_cross_entropy-smoothed": cc.SoftmaxCrossEntropy("none", label_smoothing=0.1, ignore_index=1),
+    "mean_absolute_error": cc.MeanAbsoluteError(slope_at_zero="one"),
+    "huber": cc.Huber(delta=0.3),
+    "smooth_l1": cc.SmoothL1("none", beta=0.3),
+    "binary_cross_entropy": cc.BinaryCrossEntropy(),
+    "binary_cross_entropy-clipped": cc.BinaryCrossEntropy(extremes="clipped"),
+    "binary_cross_entropy-unbounded": cc.BinaryCrossEntropy("sum", "unbounded"),
+    "binary_cross_entropy_with_logits": cc.BinaryCrossEntropyWithLogits(pos_weight=(0.3,)),
+    "kl_div": cc.KLDivergence("batchmean"),
+    "kl_div-logarithms": cc.KLDivergence(targets="logarithms"),
+    "poisson_nll": cc.PoissonNLL(full=True),
+    "poisson_nll-rates": cc.PoissonNLL("none", "rates"),
+    "hinge": cc.Hinge(slope_at_margin="half"),
+    "squared_hinge": cc.SquaredHinge(),
 }
+
+ALONE: dict[str, Loss] = {
+    "softmax_cross_entropy-weighted": cc.SoftmaxCrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
+    "softmax_cross_entropy-weighted distributions": cc.SoftmaxCrossEntropy("mean", "distributions", 0.1, WEIGHTS),
+    "nll-weighted": cc.NegativeLogLikelihood("mean_over_outputs", WEIGHTS, 1),
+    "binary_cross_entropy_with_logits-weighted": cc.BinaryCrossEntropyWithLogits("none", WEIGHTS),
+    "gaussian_nll": cc.GaussianNLL(full=True),
+    "cosine_embedding": cc.CosineEmbedding(margin=0.1),
+    "triplet_margin": cc.TripletMargin(),
+    "triplet_margin-root": cc.TripletMargin("none", "root", "half"),
+}
+"""Losses of several predictions, or with weights for as many classes as there are."""
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": cc.SGD(0.125),
@@ -157,19 +186,25 @@ def made_by(layer: Layer, inputs: list[Any], params: dict[str, Any], dy: Any) ->
 
 
 @every_dtype
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("loss", {**LOSSES, **ALONE}.values(), ids=[*LOSSES, *ALONE])
 def test_a_loss_runs_on_poison(loss: Loss, dtype: str) -> None:
     generator = np.random.Generator(np.random.PCG64(11))
-    prediction = generator.dirichlet(np.ones(O), N).astype(dtype)
-    target = loss.draw_target(generator, prediction.shape)
+    predictions = [generator.dirichlet(np.ones(O), N).astype(dtype) for _ in range(loss.arity)]
+    target = loss.draw_target(generator, *(prediction.shape for prediction in predictions))
     target = target if loss.integer_targets else target.astype(dtype)
-    value, saved = loss.forward(lifted(prediction), lifted(target))
-    gradient = loss.backward(saved)
-    require_poison(value=value, gradient=gradient)
+    value, saved = loss.forward(*map(lifted, predictions), lifted(target))
+    gradients = each(loss.backward(saved))
+    require_poison(value=value, **{f"gradient {place}": gradient for place, gradient in enumerate(gradients)})
 
-    expected, saved = loss.forward(prediction, target)
+    expected, saved = loss.forward(*predictions, target)
     np.testing.assert_array_equal(unwrapped(value), expected)
-    np.testing.assert_array_equal(unwrapped(gradient), loss.backward(saved))
+    for gradient, ordinary in zip(gradients, each(loss.backward(saved)), strict=True):
+        np.testing.assert_array_equal(unwrapped(gradient), ordinary)
+
+
+def each(gradients: Any) -> tuple[Any, ...]:
+    """The gradient with respect to each prediction."""
+    return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
 @every_dtype
@@ -254,7 +289,7 @@ def test_the_first_part_of_the_article_runs_on_poison(function: Callable[[Any], 
 
 def test_everything_is_poisoned() -> None:
     assert {layer.kind for layer, _ in LAYERS.values()} == set(cc.LAYERS)
-    assert {loss.kind for loss in LOSSES.values()} == set(cc.LOSSES)
+    assert {loss.kind for loss in [*LOSSES.values(), *ALONE.values()]} == set(cc.LOSSES)
     assert {optimizer.kind for optimizer in OPTIMIZERS.values()} == set(cc.OPTIMIZERS)
 
 

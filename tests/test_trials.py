@@ -26,7 +26,7 @@ from crosscheck.reference import LAYERS, LOSSES, OPTIMIZERS, run
 from crosscheck.rendering.trials import coverage_to_markdown, to_json, to_markdown
 from typer.testing import CliRunner
 
-KINDS = (*LAYERS, *LOSSES, *OPTIMIZERS)
+KINDS = (*LAYERS, *(kind for kind, loss in LOSSES.items() if loss.arity == 1), *OPTIMIZERS)
 NETWORKS = 300
 
 
