@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference.elementary import erf
+from ..reference.optimizers.schedules import Rate
 from .base import Arithmetic, Plain, Rule, raw
 
 K = {
@@ -144,7 +145,8 @@ class Tracked(Arithmetic):
     def lift(cls, value: Any) -> Any:
         """An array of floats as it is, with variance 0; integer and tracked arrays unchanged.
 
-        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``.
+        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning
+        rate that was computed also that of its computation.
         """
         if isinstance(value, Tracked) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"):
             return value
@@ -159,6 +161,8 @@ class Tracked(Arithmetic):
             with np.errstate(over="ignore"):
                 held = not math.isfinite(value) or cls.rounded(value) == value
             variance = 0.0 if held else cls.fresh(np.float64(value))
+            if isinstance(value, Rate):
+                variance = variance + value.error**2 / 3
         return cls.pair(np.asarray(value), variance)
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,8 +13,9 @@ import optax
 
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array
+from ...reference.optimizers import Schedule
 from .. import contract
-from .parts import LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
+from .parts import LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors, build_schedule, schedule_limits
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
@@ -81,9 +81,21 @@ class Program:
 
 
 def schedule(case: Case) -> Rate:
-    """The learning rate as optax takes it: a number, or a function of the number of updates before."""
-    rates = case.learning_rates
+    """The learning rate as optax takes it: a number, or a function of the number of updates before.
+
+    The rates of a schedule are optax's, each computed once and in float64: near the end of a schedule float32 leaves
+    few digits of a rate.
+    """
+    rule = case.optimizer.learning_rate
+    rates = schedule_rates(rule, case.steps) if isinstance(rule, Schedule) else case.learning_rates
     return rates[0] if len(set(rates)) == 1 else lambda count: jnp.asarray(rates)[count]
+
+
+def schedule_rates(rule: Schedule, steps: int) -> tuple[float, ...]:
+    """What optax makes of a schedule."""
+    with enable_x64(True):
+        function = build_schedule(rule)
+        return tuple(float(function(jnp.asarray(step))) for step in range(steps))
 
 
 class Jax(contract.Adapter):
@@ -104,6 +116,11 @@ class Jax(contract.Adapter):
             "device": jax_device(device).device_kind if device == "cuda" else "cpu",
             "matmul_precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
         }
+
+    def limits(self, case: Case) -> str:
+        rule = case.optimizer.learning_rate
+        scheduled = schedule_limits(rule, case.steps) if isinstance(rule, Schedule) else ""
+        return scheduled or OPTIMIZERS[case.optimizer.kind].limits_in(case)
 
     def run(self, case: Case, device: str) -> Trace:
         # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.
@@ -139,18 +156,15 @@ class Jax(contract.Adapter):
 
     def named(self, case: Case, made: Made) -> Mapping[str, Array]:
         """What a step made, by ``PHASE/NAME``."""
-        slots = OPTIMIZERS[case.optimizer.kind].slots
+        part = OPTIMIZERS[case.optimizer.kind]
         named: dict[str, Any] = {f"forward/{name}": value for name, value in made.values.items()}
         named |= {f"state/{name}": statistic for name, statistic in made.statistics.items()}
         named["forward/loss"] = made.loss
         named |= made.perturbations
         named |= {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
-        for slot, (kind, field) in slots.items():
-            for inner in states(made.state, kind):
-                held = getattr(inner, field)
-                for name in case.trained:
-                    value = held[name] if isinstance(held, dict) else held
-                    named[f"state/{name}.{slot}"] = np.asarray(value).astype(case.dtype)
+        for name in case.trained:
+            for slot, value in part.held(made.state, name, case.parameters[name]).items():
+                named[f"state/{name}.{slot}"] = np.asarray(value).astype(case.dtype)
         named |= {f"update/{name}": made.weights[name] for name in case.trained}
         return named
 
@@ -166,16 +180,6 @@ class JaxEager(Jax):
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
-
-
-def states(state: Any, kind: type[Any]) -> list[Any]:
-    """The states of one kind in optax's nested state."""
-    leaves = jax.tree.leaves(state, is_leaf=partial(is_of, kind))
-    return [leaf for leaf in leaves if is_of(kind, leaf)]
-
-
-def is_of(kind: type[Any], value: object) -> bool:
-    return isinstance(value, kind)
 
 
 def jax_device(device: str) -> Any:

@@ -15,8 +15,9 @@ from torch import nn
 
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array, Shape
+from ...reference.optimizers import Schedule
 from .. import contract
-from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
+from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss, build_schedule, schedule_limits
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
 
@@ -106,10 +107,13 @@ class Torch(contract.Adapter):
             for local, name in node.parameters.items():
                 layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed)
         both = [name for name, layout in layouts.items() if len(layout) > 1]
-        return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it" if both else ""
+        if both:
+            return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it"
+        schedule = case.optimizer.learning_rate
+        return schedule_limits(schedule, case.steps) if isinstance(schedule, Schedule) else ""
 
     def run(self, case: Case, device: str) -> Trace:
-        with torch.inference_mode(False), torch.enable_grad(), self.settings():
+        with torch.inference_mode(False), torch.enable_grad(), default_dtype(case.dtype), self.settings():
             return self.train(case, device)
 
     def train(self, case: Case, device: str) -> Trace:
@@ -118,6 +122,8 @@ class Torch(contract.Adapter):
         contract.require_read_back(case, lambda name: network.as_case(name, network.held[name]), self.name)
         part = OPTIMIZERS[case.optimizer.kind]
         optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
+        schedule = case.optimizer.learning_rate
+        scheduler = build_schedule(optimizer, schedule) if isinstance(schedule, Schedule) else None
         forward = self.forward(network)
         trace = Trace()
         for step, rate in enumerate(case.learning_rates):
@@ -130,8 +136,9 @@ class Torch(contract.Adapter):
                 )
                 for path, shape in contract.perturbations(case, batch.inputs.shape).items()
             }
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            if scheduler is None:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
             network.zero_grad()
             values, loss = forward(x, target, zeros)
             statistics = {name: to_numpy(statistic) for name, statistic in network.statistics.items()}
@@ -139,6 +146,8 @@ class Torch(contract.Adapter):
             if step == 0:
                 self.require_unperturbed(network, forward, x, target)
             optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
 
             def keep(path: str, array: Array, step: int = step) -> None:
                 trace.keep(f"{step}/{path}", array)
@@ -154,10 +163,9 @@ class Torch(contract.Adapter):
                 keep(f"gradient/{name}", network.as_case(name, gradient_of(parameter)))
             for name in case.trained:
                 parameter = network.shared[name]
-                for slot, key in part.slots.items():
-                    held = optimizer.state[parameter].get(key)
-                    if held is not None:
-                        keep(f"state/{name}.{slot}", network.as_case(name, held.to(parameter.dtype)))
+                held = part.held(optimizer.state[parameter], transposed=name in network.transposed)
+                for slot, tensor in held.items():
+                    keep(f"state/{name}.{slot}", network.as_case(name, tensor.to(parameter.dtype)))
                 keep(f"update/{name}", network.as_case(name, parameter))
         return trace
 
@@ -205,6 +213,17 @@ class TorchCompile(Torch):
             # torch's compiler imports parts of torch that torch has deprecated.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
             yield
+
+
+@contextmanager
+def default_dtype(dtype: str) -> Iterator[None]:
+    """The default dtype of somebody who computes in float64: what optimizers count and multiply up is kept in it."""
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64 if dtype == "float64" else torch.float32)
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def owner(path: str) -> str:

@@ -10,6 +10,7 @@ from . import activations, affine, attention, convolution, normalisation, struct
 from .base import LayerPart, Rate, Tensor, Tensors
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
+from .schedules import build_schedule, schedule_limits
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
@@ -18,4 +19,4 @@ LAYERS: dict[str, LayerPart] = {
 }
 """Every layer that can be expressed in JAX, by its kind."""
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors"]
+__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors", "build_schedule", "schedule_limits"]

@@ -15,6 +15,7 @@ from . import activations, affine, attention, convolution, normalisation, struct
 from .base import LayerPart
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
+from .schedules import build_schedule, schedule_limits
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
@@ -32,4 +33,4 @@ def build_loss(loss: Loss) -> nn.Module:
     return LOSSES[loss.kind].build(loss)
 
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]
+__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss", "build_schedule", "schedule_limits"]
