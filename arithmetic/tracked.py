@@ -392,7 +392,8 @@ def _whole_power(n: int) -> Rule:
 @elementwise
 def _exponential(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a**b
-    passed = times(b * a ** (b - 1), q_a) + times(np.log(a) * value, q_b)
+    slope = np.where(value != 0, np.log(a) * value, 0.0)  # 0^b stays 0
+    passed = times(b * a ** (b - 1), q_a) + times(slope, q_b)
     return value, passed + cls.fresh(value, K["power"])
 
 

@@ -16,7 +16,8 @@ class Rate(float):
     """A learning rate that was computed, and not given: with how far rounding may have moved it.
 
     Frameworks make each rate from the one before it, or from the number of the step; near the end of a schedule little
-    is left of the rate it began with, but for the error. A tracked array takes it for a number with that error.
+    is left of the rate it began with, but for the error. A tracked array takes it for a number with that error. (An
+    ordinary one takes it for a float64, and not for Python's number.)
     """
 
     error: float
@@ -52,8 +53,12 @@ class Schedule:
         raise NotImplementedError
 
     def rates(self, steps: int) -> tuple[float, ...]:
-        """The learning rate of each of so many steps, each some roundings of the peak off."""
-        return tuple(Rate(self.rate(step), (step + 2) * ROUNDOFF * self.peak) for step in range(steps))
+        """The learning rate of each of so many steps."""
+        return tuple(self.rate(step) for step in range(steps))
+
+    def rounded_rates(self, steps: int) -> tuple[Rate, ...]:
+        """The same with their rounding errors: each is some roundings of the peak off."""
+        return tuple(Rate(rate, (step + 2) * ROUNDOFF * self.peak) for step, rate in enumerate(self.rates(steps)))
 
     def require_rate(self, *names: str) -> None:
         """Raise CaseError unless each of these fields can be a learning rate."""
