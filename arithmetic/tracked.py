@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from ..reference.dtypes import limits
 from ..reference.elementary import erf
+from ..reference.optimizers.schedules import Rate
 from .base import Arithmetic, Plain, Rule, raw
 
 K = {
@@ -144,7 +145,8 @@ class Tracked(Arithmetic):
     def lift(cls, value: Any) -> Any:
         """An array of floats as it is, with variance 0; integer and tracked arrays unchanged.
 
-        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``.
+        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning
+        rate that was computed also that of its computation.
         """
         if isinstance(value, Tracked) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"):
             return value
@@ -159,6 +161,8 @@ class Tracked(Arithmetic):
             with np.errstate(over="ignore"):
                 held = not math.isfinite(value) or cls.rounded(value) == value
             variance = 0.0 if held else cls.fresh(np.float64(value))
+            if isinstance(value, Rate):
+                variance = variance + value.error**2 / 3
         return cls.pair(np.asarray(value), variance)
 
     @classmethod
@@ -424,7 +428,8 @@ def _whole_power(n: int) -> Rule:
 @elementwise
 def _exponential(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a**b
-    passed = times(b * a ** (b - 1), q_a) + times(np.log(a) * value, q_b)
+    slope = np.where(value != 0, np.log(a) * value, 0.0)  # 0^b stays 0
+    passed = times(b * a ** (b - 1), q_a) + times(slope, q_b)
     return value, passed + cls.fresh(value, K["power"])
 
 

@@ -17,7 +17,7 @@ from ..reference.errors import CaseError, listed, printable
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
 from ..reference.network import Node, Term, parameter_shapes, resolve
-from ..reference.optimizers import OPTIMIZERS
+from ..reference.optimizers import OPTIMIZERS, SCHEDULES, Schedule
 from .drawing import draw_batch, draw_weights
 from .listing import SUFFIX, folder, names
 from .tables import (
@@ -28,6 +28,7 @@ from .tables import (
     KindTable,
     LossTable,
     NodeTable,
+    ScheduleTable,
     SeedTable,
     Table,
     TermTable,
@@ -176,10 +177,28 @@ def made(
 ) -> tuple[Any, dict[str, Any]]:
     """The layer, loss or optimizer that a table describes, and what else the table says: the fields of ``base``."""
     kind: type = of_kind(table, kinds, what, key)
-    given = validated(table_of(kind, base), table, key)
+    given = validated(table_of(kind, base), with_schedules(table, key), key)
     beside = {name: given.pop(name) for name in base.model_fields if name in given}
     try:
         return kind(**given), beside
+    except CaseError as error:
+        raise error.within(key) from None
+
+
+def with_schedules(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The table with a schedule for each table in it that describes one: at ``learning_rate``, and at ``then``."""
+    described = {name: table[name] for name in ("learning_rate", "then") if isinstance(table.get(name), Mapping)}
+    return {**table, **{name: schedule_of(rule, f"{key}.{name}") for name, rule in described.items()}}
+
+
+def schedule_of(table: Mapping[str, Any], key: str) -> Schedule:
+    """The learning rate by a rule that a table describes."""
+    kind: Any = of_kind(table, SCHEDULES, "schedule", key, named_by="schedule")
+    given = validated(table_of(kind, ScheduleTable), with_schedules(table, key), key)
+    del given["schedule"]
+    try:
+        made: Schedule = kind(**given)
+        return made
     except CaseError as error:
         raise error.within(key) from None
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ..reference.errors import CaseError, listed
+from ..reference.optimizers import Schedule
 
 Kind = TypeVar("Kind")
 
@@ -58,6 +59,12 @@ class KindTable(Table):
     """A clipping or an optimizer; the fields of its kind come on top."""
 
     kind: str
+
+
+class ScheduleTable(Table):
+    """A learning rate by a rule; the fields of its kind come on top."""
+
+    schedule: str
 
 
 class NodeTable(KindTable):
@@ -135,16 +142,18 @@ def first_problem(error: ValidationError, table: type[Table], given: Mapping[str
     return CaseError(expected, shown(given[name]) if name in given else "nothing", key=name)
 
 
-def of_kind(given: Mapping[str, Any], kinds: Mapping[str, type[Kind]], what: str, key: str) -> type[Kind]:
-    """The class of the kind that the table names.
+def of_kind(
+    given: Mapping[str, Any], kinds: Mapping[str, type[Kind]], what: str, key: str, named_by: str = "kind"
+) -> type[Kind]:
+    """The class of the kind that the table names, by its key ``named_by``.
 
     Raises:
         CaseError: no kind, or one that there is not.
     """
-    kind = given.get("kind")
+    kind = given.get(named_by)
     if not isinstance(kind, str) or kind not in kinds:
-        received = with_nearest(kind, kinds) if "kind" in given else "nothing"
-        raise CaseError(f"a kind of {what}: {listed(kinds)}", received, key=f"{key}.kind")
+        received = with_nearest(kind, kinds) if named_by in given else "nothing"
+        raise CaseError(f"a kind of {what}: {listed(kinds)}", received, key=f"{key}.{named_by}")
     return kinds[kind]
 
 
@@ -179,7 +188,8 @@ def in_words(annotation: Any) -> str:
     if origin in (tuple, list):
         length = "" if Ellipsis in arguments or origin is list else f"{len(arguments)} "
         return f"a list of {length}{in_words(arguments[0]).removeprefix('a ')}s"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}[annotation]
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}
+    return {**words, Schedule: "a schedule, a table such as {schedule = 'constant', start = 0.5}"}[annotation]
 
 
 def shown(value: Any) -> str:

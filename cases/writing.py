@@ -19,7 +19,7 @@ from ..reference.errors import CaseError, listed
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
 from ..reference.network import Node
-from ..reference.optimizers import OPTIMIZERS
+from ..reference.optimizers import OPTIMIZERS, Schedule
 from .listing import SUFFIX
 from .reading import load_case
 from .tensors import as_tensors, identical, write_synced
@@ -172,6 +172,8 @@ def plain(value: Any) -> Any:
     """A field's value in the types that TOML has."""
     if isinstance(value, tuple):
         return [plain(part) for part in value]
+    if isinstance(value, Schedule):
+        return {"schedule": value.kind, **{field.name: plain(getattr(value, field.name)) for field in fields(value)}}
     return value.item() if isinstance(value, np.generic) else value
 
 

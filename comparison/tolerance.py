@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..arithmetic.tracked import Tracked, tracked
 from ..reference import Case, Trace
 from ..reference.dtypes import DTYPES, cast, limits
 from ..reference.layers import Array
+from ..reference.optimizers import Schedule
 from ..reference.step import Start, Training
 from ..reference.trace import is_given
 
@@ -104,7 +105,15 @@ def follow(
         return exact
 
     with np.errstate(all="ignore"):
-        start(case, keep).run()
+        start(with_rounded_rates(case), keep).run()
+
+
+def with_rounded_rates(case: Case) -> Case:
+    """The case with learning rates that carry their rounding, where a rule made them."""
+    rule = case.optimizer.learning_rate
+    if not isinstance(rule, Schedule):
+        return case
+    return replace(case, optimizer=replace(case.optimizer, learning_rate=rule.rounded_rates(case.steps)))
 
 
 def expectation(made: Array, dtype: str) -> Expected:

@@ -32,7 +32,8 @@ class NormalisationFault(LayerFault):
         if "weight" in params:
             by_rows = self.kind in (LayerNorm.kind, RMSNorm.kind)
             dvalues = dy * (params["weight"] if by_rows else along(params["weight"], dy))
-        return (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
+        dx: Array = (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
+        return dx
 
     def mean(self, values: Array) -> Array:
         """The mean of what is normalised together, as an array of the same shape."""
@@ -167,7 +168,7 @@ class AnotherEpsilon(LayerFault):
     epsilon_of_others: ClassVar[float]
 
     @classmethod
-    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
+    def possible(cls, layer: Any, *inputs: Shape) -> bool:
         known = isinstance(layer, LayerNorm | RMSNorm | GroupNorm | InstanceNorm | BatchNorm)
         return known and layer.epsilon != cls.epsilon_of_others
 

@@ -8,8 +8,9 @@ from operator import add
 
 import numpy as np
 
-from ..reference import Adam, Case, Node, Operation, Term
+from ..reference import Case, Node, Operation, Term
 from ..reference.layers import Array
+from ..reference.optimizers import Adam
 from ..reference.step import Keep, Named, arrays_by_name
 from .base import StepFault, done
 

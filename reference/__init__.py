@@ -1,109 +1,39 @@
 """What is computed: cases, layers, losses, optimizers, the training step and its trace. NumPy and nothing else.
 
-Read in this order, the modules are a course: ``layers``, ``losses``, ``network``, ``optimizers``, ``case``, ``step``;
-``part_one`` holds the small functions by which the article leads up to them.
+Read in this order, the modules are a course: ``layers``, ``losses``, ``network``, ``clipping``, ``optimizers``,
+``case``, ``step``; ``part_one`` holds the small functions by which the article leads up to them.
 """
 
 from __future__ import annotations
 
+from . import layers, losses, optimizers
 from .case import Batch, Case
 from .clipping import CLIPS, Clip, ClipByGlobalNorm, ClipByValue
 from .dtypes import DTYPES
 from .errors import CaseError
-from .layers import (
-    LAYERS,
-    Add,
-    BatchNorm,
-    Celu,
-    Conv2d,
-    Dense,
-    Dropout,
-    Elu,
-    Embedding,
-    Gelu,
-    Glu,
-    HardSigmoid,
-    HardSwish,
-    Hardtanh,
-    Layer,
-    LayerNorm,
-    LeakyRelu,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PRelu,
-    Relu,
-    Relu6,
-    ScaledDotProductAttention,
-    Selu,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Softplus,
-    Softsign,
-    SwiGlu,
-    Tanh,
-)
-from .losses import LOSSES, CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from .layers import *
+from .losses import *
 from .network import Node, Term
-from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from .optimizers import *
 from .step import run, train
 from .trace import Operation, Trace
 
 __all__ = [
     "CLIPS",
     "DTYPES",
-    "LAYERS",
-    "LOSSES",
-    "OPTIMIZERS",
-    "SGD",
-    "Adam",
-    "Add",
     "Batch",
-    "BatchNorm",
     "Case",
     "CaseError",
-    "Celu",
     "Clip",
     "ClipByGlobalNorm",
     "ClipByValue",
-    "Conv2d",
-    "CrossEntropy",
-    "Dense",
-    "Dropout",
-    "Elu",
-    "Embedding",
-    "Gelu",
-    "Glu",
-    "HardSigmoid",
-    "HardSwish",
-    "Hardtanh",
-    "Layer",
-    "LayerNorm",
-    "LeakyRelu",
-    "LogSigmoid",
-    "LogSoftmax",
-    "Loss",
-    "MeanSquaredError",
-    "Mish",
     "Node",
     "Operation",
-    "Optimizer",
-    "PRelu",
-    "Relu",
-    "Relu6",
-    "ScaledDotProductAttention",
-    "Selu",
-    "Sigmoid",
-    "Silu",
-    "Softmax",
-    "SoftmaxCrossEntropy",
-    "Softplus",
-    "Softsign",
-    "SwiGlu",
-    "Tanh",
     "Term",
     "Trace",
     "run",
     "train",
 ]
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += optimizers.__all__

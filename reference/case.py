@@ -110,6 +110,11 @@ class Case:
         self._check_names()
         for name in self.frozen:
             require_known(name, self.parameters, "frozen", "a parameter")
+        for name in self.trained:
+            try:
+                self.optimizer.check_weight(self.parameters[name])
+            except CaseError as error:
+                raise error.within(f"weights.{name}") from None
         for name in self.symbols:
             require_known(name, {*self.parameters, *RESERVED, *(node.name for node in self.nodes)}, "symbols", "a name")
 

@@ -105,3 +105,15 @@ def overlaid(parts: Sequence[Array], places: Sequence[tuple[slice, ...]], shape:
     for part, place in zip(parts, places, strict=True):
         total[place] += part
     return total
+
+
+def pi(like: Array) -> Array:
+    """Pi, in the dtype and the arithmetic of an array."""
+    value: Array = 4 * np.arctan(np.ones_like(like, shape=()))
+    return value
+
+
+def root(number: float | Array, like: Array) -> Array:
+    """The square root of a number, in the dtype and the arithmetic of an array."""
+    result: Array = np.sqrt(np.ones_like(like, shape=()) * number)
+    return result

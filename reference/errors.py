@@ -32,6 +32,12 @@ class CaseError(ValueError):
         return CaseError(self.expected, self.received, key=self.key, file=file)
 
 
+def require(holds: bool, key: str, expected: str, received: object) -> None:
+    """Raise CaseError about one field unless the condition holds."""
+    if not holds:
+        raise CaseError(expected, repr(received), key=key)
+
+
 def listed(names: Iterable[object]) -> str:
     """Names as an error message lists them: sorted, quoted, separated by commas."""
     return ", ".join(repr(name) for name in sorted(map(str, names))) or "none"

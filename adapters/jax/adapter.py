@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
+from functools import reduce
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,9 +15,10 @@ import optax
 from ...reference import Case, Node, Term, Trace
 from ...reference.dtypes import held
 from ...reference.layers import Array
+from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
-from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors
+from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors, build_schedule, schedule_limits
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
@@ -112,9 +113,21 @@ class Program:
 
 
 def schedule(case: Case) -> Rate:
-    """The learning rate as optax takes it: a number, or a function of the number of updates before."""
-    rates = case.learning_rates
+    """The learning rate as optax takes it: a number, or a function of the number of updates before.
+
+    The rates of a schedule are optax's, each computed once and in float64: near the end of a schedule float32 leaves
+    few digits of a rate.
+    """
+    rule = case.optimizer.learning_rate
+    rates = schedule_rates(rule, case.steps) if isinstance(rule, Schedule) else case.learning_rates
     return rates[0] if len(set(rates)) == 1 else lambda count: jnp.asarray(rates)[count]
+
+
+def schedule_rates(rule: Schedule, steps: int) -> tuple[float, ...]:
+    """What optax makes of a schedule."""
+    with enable_x64(True):
+        function = build_schedule(rule)
+        return tuple(float(function(jnp.asarray(step))) for step in range(steps))
 
 
 class Jax(contract.Adapter):
@@ -135,6 +148,11 @@ class Jax(contract.Adapter):
             "device": jax_device(device).device_kind if device == "cuda" else "cpu",
             "matmul_precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
         }
+
+    def limits(self, case: Case) -> str:
+        rule = case.optimizer.learning_rate
+        scheduled = schedule_limits(rule, case.steps) if isinstance(rule, Schedule) else ""
+        return scheduled or OPTIMIZERS[case.optimizer.kind].limits_in(case)
 
     def run(self, case: Case, device: str) -> Trace:
         # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.
@@ -186,16 +204,13 @@ class Jax(contract.Adapter):
 
     def named(self, case: Case, made: Made) -> Mapping[str, Array]:
         """What the end of a step made, by ``PHASE/NAME``."""
-        slots = OPTIMIZERS[case.optimizer.kind].slots
+        part = OPTIMIZERS[case.optimizer.kind]
         named: dict[str, Any] = {f"gradient/{name}": gradient for name, gradient in made.gradients.items()}
         if case.clip:
             named |= {f"clipped/{name}": gradient for name, gradient in made.clipped.items()}
-        for slot, (kind, field) in slots.items():
-            for inner in states(made.state, kind):
-                kept = getattr(inner, field)
-                for name in case.trained:
-                    value = kept[name] if isinstance(kept, dict) else kept
-                    named[f"state/{name}.{slot}"] = jnp.asarray(value, dtype=case.dtype)
+        for name in case.trained:
+            for slot, value in part.held(made.state, name, case.parameters[name]).items():
+                named[f"state/{name}.{slot}"] = jnp.asarray(value, dtype=case.dtype)
         named |= {f"update/{name}": made.weights[name] for name in case.trained}
         return named
 
@@ -221,16 +236,6 @@ def to_jax(array: Array, dtype: str) -> Tensor:
 def to_numpy(tensor: Tensor) -> Array:
     """A tensor's values; bfloat16 numbers as float32."""
     return held(np.asarray(tensor))
-
-
-def states(state: Any, kind: type[Any]) -> list[Any]:
-    """The states of one kind in optax's nested state."""
-    leaves = jax.tree.leaves(state, is_leaf=partial(is_of, kind))
-    return [leaf for leaf in leaves if is_of(kind, leaf)]
-
-
-def is_of(kind: type[Any], value: object) -> bool:
-    return isinstance(value, kind)
 
 
 def jax_device(device: str) -> Any:

@@ -16,9 +16,10 @@ from torch import nn
 from ...reference import Case, Node, Term, Trace
 from ...reference.case import Batch
 from ...reference.layers import Array, Shape
+from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
-from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
+from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss, build_schedule, schedule_limits
 
 DTYPES = {
     "float16": torch.float16,
@@ -130,10 +131,13 @@ class Torch(contract.Adapter):
             for local, name in node.parameters.items():
                 layouts.setdefault(name, set()).add(local in LAYERS[node.layer.kind].transposed(node.layer))
         both = [name for name, layout in layouts.items() if len(layout) > 1]
-        return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it" if both else ""
+        if both:
+            return f"torch's modules keep {both[0]!r} in two layouts, and cannot share it"
+        schedule = case.optimizer.learning_rate
+        return schedule_limits(schedule, case.steps) if isinstance(schedule, Schedule) else ""
 
     def run(self, case: Case, device: str) -> Trace:
-        with torch.inference_mode(False), torch.enable_grad(), self.settings():
+        with torch.inference_mode(False), torch.enable_grad(), default_dtype(case.dtype), self.settings():
             return self.train(case, device)
 
     def train(self, case: Case, device: str) -> Trace:
@@ -142,11 +146,14 @@ class Torch(contract.Adapter):
         contract.require_read_back(case, lambda name: to_numpy(network.as_case(name, network.held[name])), self.name)
         part = OPTIMIZERS[case.optimizer.kind]
         optimizer = part.build([network.shared[name] for name in case.trained], case.optimizer)
+        schedule = case.optimizer.learning_rate
+        scheduler = build_schedule(optimizer, schedule) if isinstance(schedule, Schedule) else None
         forward = self.forward(network)
         trace = Trace()
         for step, rate in enumerate(case.learning_rates):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            if scheduler is None:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
             network.zero_grad()
             for place, batch, share in zip(case.places(step), case.batches_of(step), case.shares(step), strict=True):
                 data = {name: to_torch(a, case.dtype, device) for name, a in contract.data_of(batch, case).items()}
@@ -160,11 +167,12 @@ class Torch(contract.Adapter):
                 CLIPS[case.clip.kind].clip(list(trained.values()), case.clip)
                 keep(trace, step, network.gradients("clipped", trained))
             optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
             for name, parameter in trained.items():
-                for slot, key in part.slots.items():
-                    held = optimizer.state[parameter].get(key)
-                    if held is not None:
-                        keep(trace, step, {f"state/{name}.{slot}": network.as_case(name, held.to(parameter.dtype))})
+                slots = part.held(optimizer.state[parameter], transposed=name in network.transposed)
+                for slot, held in slots.items():
+                    keep(trace, step, {f"state/{name}.{slot}": network.as_case(name, held.to(parameter.dtype))})
                 keep(trace, step, {f"update/{name}": network.as_case(name, parameter)})
         return trace
 
@@ -237,6 +245,17 @@ def keep(trace: Trace, place: object, tensors: Mapping[str, torch.Tensor]) -> No
     for path, tensor in tensors.items():
         lacking = "bfloat16" if tensor.dtype == torch.bfloat16 else ""  # in NumPy
         trace.keep(f"{place}/{path}", to_numpy(tensor), lacking)
+
+
+@contextmanager
+def default_dtype(dtype: str) -> Iterator[None]:
+    """The default dtype of somebody who computes in float64: what optimizers count and multiply up is kept in it."""
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64 if dtype == "float64" else torch.float32)
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def owner(path: str) -> str:

@@ -2,69 +2,80 @@
 
 from __future__ import annotations
 
-from .activations import LogSigmoid, Relu, Sigmoid, Softplus, Softsign, Tanh
-from .affine import Dense
-from .attention import ScaledDotProductAttention
+from ..registry import kinds
+from . import (
+    activations,
+    affine,
+    attention,
+    batch_normalisation,
+    convolution,
+    dropout,
+    embedding,
+    gated,
+    hard,
+    normalisation,
+    pooling,
+    positions,
+    rectifiers,
+    recurrent,
+    softmax,
+    structure,
+)
+from .activations import *
+from .affine import *
+from .attention import *
 from .base import Array, Layer, Parameters, Shape
-from .convolution import Conv2d
-from .dropout import Dropout
-from .embedding import Embedding
-from .gated import Gelu, Glu, Mish, Silu, SwiGlu
-from .hard import HardSigmoid, HardSwish, Hardtanh, Relu6
-from .normalisation import BatchNorm, LayerNorm
-from .rectifiers import Celu, Elu, LeakyRelu, PRelu, Selu
-from .softmax import LogSoftmax, Softmax
-from .structure import Add
+from .batch_normalisation import *
+from .convolution import *
+from .dropout import *
+from .embedding import *
+from .gated import *
+from .hard import *
+from .normalisation import *
+from .pooling import *
+from .positions import *
+from .rectifiers import *
+from .recurrent import *
+from .softmax import *
+from .structure import *
 
-LAYERS: dict[str, type[Layer]] = {
-    layer.kind: layer
-    for layer in (
-        *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
-        *(LayerNorm, BatchNorm),
-        *(Relu, Tanh, Sigmoid, LogSigmoid, Softplus, Softsign),
-        *(LeakyRelu, PRelu, Elu, Selu, Celu),
-        *(Hardtanh, Relu6, HardSigmoid, HardSwish),
-        *(Gelu, Silu, Mish, Glu, SwiGlu),
-        *(Softmax, LogSoftmax),
-        *(Add, Dropout),
-    )
-}
+LAYERS: dict[str, type[Layer]] = kinds(
+    Layer,
+    *(
+        affine,
+        embedding,
+        convolution,
+        pooling,
+        recurrent,
+        attention,
+        positions,
+        normalisation,
+        batch_normalisation,
+        activations,
+        rectifiers,
+        hard,
+        gated,
+        softmax,
+        structure,
+        dropout,
+    ),
+)
 """Every layer by its kind."""
 
-__all__ = [
-    "LAYERS",
-    "Add",
-    "Array",
-    "BatchNorm",
-    "Celu",
-    "Conv2d",
-    "Dense",
-    "Dropout",
-    "Elu",
-    "Embedding",
-    "Gelu",
-    "Glu",
-    "HardSigmoid",
-    "HardSwish",
-    "Hardtanh",
-    "Layer",
-    "LayerNorm",
-    "LeakyRelu",
-    "LogSigmoid",
-    "LogSoftmax",
-    "Mish",
-    "PRelu",
-    "Parameters",
-    "Relu",
-    "Relu6",
-    "ScaledDotProductAttention",
-    "Selu",
-    "Shape",
-    "Sigmoid",
-    "Silu",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "SwiGlu",
-    "Tanh",
-]
+__all__ = ["LAYERS", "Array", "Layer", "Parameters", "Shape"]
+__all__ += affine.__all__
+__all__ += embedding.__all__
+__all__ += convolution.__all__
+__all__ += pooling.__all__
+__all__ += recurrent.__all__
+__all__ += attention.__all__
+__all__ += positions.__all__
+__all__ += normalisation.__all__
+__all__ += batch_normalisation.__all__
+__all__ += activations.__all__
+__all__ += rectifiers.__all__
+__all__ += hard.__all__
+__all__ += gated.__all__
+__all__ += softmax.__all__
+__all__ += structure.__all__
+__all__ += dropout.__all__

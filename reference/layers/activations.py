@@ -9,6 +9,8 @@ import numpy as np
 
 from .base import Array, Layer, Parameters, require_above_zero, zeros_where
 
+__all__ = ["LogSigmoid", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
+
 
 @dataclass(frozen=True)
 class Relu(Layer):

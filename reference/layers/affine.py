@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
 
+__all__ = ["Bilinear", "Dense"]
+
 
 @dataclass(frozen=True)
 class Dense(Layer):

@@ -15,6 +15,8 @@ from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
 from .normalisation import require_features
 
+__all__ = ["BatchNorm"]
+
 
 class Rows(NamedTuple):
     """What batch normalisation saves, with a column for every channel and a row for every value of one."""

@@ -15,6 +15,8 @@ from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive, require_rank
 from .windows import Windows
 
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose2d"]
+
 
 class Convolving(Layer):
     """What all of them share: channels in groups, a kernel that is laid on, a bias that may be left out."""

@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters
 
+__all__ = ["Dropout"]
+
 
 @dataclass(frozen=True)
 class Dropout(Layer):

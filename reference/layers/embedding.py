@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
 
+__all__ = ["Embedding"]
+
 
 @dataclass(frozen=True)
 class Embedding(Layer):

@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ..elementary import erf
+from ..elementary import erf, pi, root
 from ..errors import CaseError
 from .activations import log_one_plus_exp, logistic
 from .base import Array, Layer, Parameters, Shape
+
+__all__ = ["Gelu", "Glu", "Mish", "Silu", "SwiGlu"]
 
 CUBIC = 0.044715
 """The factor of x^3 in the approximate GELU."""
@@ -62,18 +64,6 @@ class Gelu(Layer):
         # forward was: y = x * distribution
         dx = dy * (distribution + x * density)
         return dx, {}
-
-
-def pi(like: Array) -> Array:
-    """Pi, in the dtype and the arithmetic of an array."""
-    value: Array = 4 * np.arctan(np.ones_like(like, shape=()))
-    return value
-
-
-def root(number: float | Array, like: Array) -> Array:
-    """The square root of a number, in the dtype and the arithmetic of an array."""
-    result: Array = np.sqrt(np.ones_like(like, shape=()) * number)
-    return result
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, zeros_where
 
+__all__ = ["HardSigmoid", "HardSwish", "Hardtanh", "Relu6"]
+
 Piece: TypeAlias = Literal["outside", "inside"]
 
 

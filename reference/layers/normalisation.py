@@ -17,6 +17,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
 
+__all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
+
 Place: TypeAlias = Literal["root", "outside"]
 """Where epsilon is added: to the mean square under the root, or to the root."""
 
@@ -40,7 +42,8 @@ def normalise_backward(dvalues: Array, saved: Normalised) -> Array:
     # forward was: values = centred / deviation, as in divided_backward
     dcentred = divided_backward(dvalues, saved)
     # forward was: centred = x - mean(x); what comes back through the deviation has mean 0 already
-    return dcentred - (dvalues / saved.deviation).sum(axis=-1, keepdims=True) / dvalues.shape[-1]
+    dx: Array = dcentred - (dvalues / saved.deviation).sum(axis=-1, keepdims=True) / dvalues.shape[-1]
+    return dx
 
 
 def divided(x: Array, epsilon: float, epsilon_in: Place) -> Normalised:
@@ -56,7 +59,8 @@ def divided_backward(dvalues: Array, saved: Normalised) -> Array:
     values, deviation, root = saved
     # forward was: values = x / deviation, and d deviation / d x_i = x_i / (n * root), for n values together
     projected = (dvalues * values).sum(axis=-1, keepdims=True) / values.shape[-1]
-    return dvalues / deviation - values * projected / root
+    dx: Array = dvalues / deviation - values * projected / root
+    return dx
 
 
 @dataclass(frozen=True)

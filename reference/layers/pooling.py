@@ -14,6 +14,8 @@ from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, elements, require_positive, require_rank, zeros_where
 from .windows import Windows
 
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "GlobalAvgPool", "MaxPool2d"]
+
 
 class Pool(Layer):
     """What the pools with a kernel share. ``stride`` is None where windows lie side by side, a kernel apart."""

@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_positive
 
+__all__ = ["Positions", "Rotary", "SinusoidalPositions"]
+
 Order: TypeAlias = Literal["interleaved", "halves"]
 """Where the two of a pair of features stand: side by side, or one in each half."""
 

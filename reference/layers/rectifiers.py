@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, require_above_zero, require_positive, zeros_where
 
+__all__ = ["Celu", "Elu", "LeakyRelu", "PRelu", "Selu"]
+
 SELU_ALPHA = 1.6732632423543772
 """For which mean 0 and variance 1 are what a network of selu layers tends to; the paper has the formula."""
 SELU_SCALE = 1.0507009873554805

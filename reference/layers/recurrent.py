@@ -18,6 +18,8 @@ from ..errors import CaseError
 from .activations import Sigmoid
 from .base import Array, Layer, Parameters, Shape, require_positive, require_rank, zeros_where
 
+__all__ = ["Gru", "Lstm", "Rnn"]
+
 State: TypeAlias = tuple[Array, ...]
 """What a cell hands on from step to step, h first; each (N, H)."""
 

@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape
 
+__all__ = ["LogSoftmax", "Softmax"]
+
 
 @dataclass(frozen=True)
 class Softmax(Layer):

@@ -11,6 +11,8 @@ import numpy as np
 from ..errors import CaseError
 from .base import Array, Layer, Parameters, Shape, elements, require_positive
 
+__all__ = ["Add", "Concatenate", "Flatten", "Multiply", "Reshape"]
+
 
 @dataclass(frozen=True)
 class Add(Layer):

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
+from ..registry import kinds
+from . import classification, margin, pairs, probabilistic, regression
 from .base import Loss
-from .classification import CrossEntropy, NegativeLogLikelihood, SoftmaxCrossEntropy
-from .margin import Hinge, SquaredHinge
-from .pairs import CosineEmbedding, TripletMargin
-from .probabilistic import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, GaussianNLL, KLDivergence, PoissonNLL
-from .regression import Huber, MeanAbsoluteError, MeanSquaredError, SmoothL1
+from .classification import *
+from .margin import *
+from .pairs import *
+from .probabilistic import *
+from .regression import *
 
-LOSSES: dict[str, type[Loss]] = {
-    loss.kind: loss
-    for loss in (
-        *(CrossEntropy, SoftmaxCrossEntropy, NegativeLogLikelihood),
-        *(MeanSquaredError, MeanAbsoluteError, Huber, SmoothL1),
-        *(BinaryCrossEntropy, BinaryCrossEntropyWithLogits, KLDivergence, PoissonNLL, GaussianNLL),
-        *(Hinge, SquaredHinge),
-        *(CosineEmbedding, TripletMargin),
-    )
-}
+LOSSES: dict[str, type[Loss]] = kinds(
+    Loss,
+    *(classification, regression, probabilistic, margin, pairs),
+)
 """Every loss by its kind."""
 
-__all__ = [
-    "LOSSES",
-    "BinaryCrossEntropy",
-    "BinaryCrossEntropyWithLogits",
-    "CosineEmbedding",
-    "CrossEntropy",
-    "GaussianNLL",
-    "Hinge",
-    "Huber",
-    "KLDivergence",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "NegativeLogLikelihood",
-    "PoissonNLL",
-    "SmoothL1",
-    "SoftmaxCrossEntropy",
-    "SquaredHinge",
-    "TripletMargin",
-]
+__all__ = ["LOSSES", "Loss"]
+__all__ += classification.__all__
+__all__ += regression.__all__
+__all__ += probabilistic.__all__
+__all__ += margin.__all__
+__all__ += pairs.__all__

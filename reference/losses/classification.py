@@ -12,6 +12,8 @@ from ..layers import Array, Shape
 from ..layers.base import zeros_where
 from .base import Loss, divisor, draw_distributions, numbers, one_hot, reduced, require_classes
 
+__all__ = ["CrossEntropy", "NegativeLogLikelihood", "SoftmaxCrossEntropy"]
+
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):

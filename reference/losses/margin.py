@@ -10,6 +10,8 @@ import numpy as np
 from ..layers import Array, Shape
 from .base import Loss, Slope, above_zero, divisor, draw_signs, reduced, require_signs
 
+__all__ = ["Hinge", "SquaredHinge"]
+
 
 class SignLoss(Loss):
     """A loss whose targets are -1 or 1, one for each output."""

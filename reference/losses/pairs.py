@@ -21,6 +21,8 @@ from .base import (
     require_signs,
 )
 
+__all__ = ["CosineEmbedding", "TripletMargin"]
+
 EPSILON = 1e-12
 """What is added to the square of a norm, so that a row of zeros has a direction."""
 

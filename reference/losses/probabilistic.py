@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from ..elementary import pi
 from ..errors import CaseError
 from ..layers import Array, Shape
-from ..layers.activations import pi
 from .base import (
     Loss,
     divisor,
@@ -20,6 +20,8 @@ from .base import (
     require_between,
     require_classes,
 )
+
+__all__ = ["BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "GaussianNLL", "KLDivergence", "PoissonNLL"]
 
 LOG_FLOOR = -100
 """The least logarithm of a probability, in torch and Paddle."""

@@ -10,6 +10,8 @@ import numpy as np
 from ..layers import Array
 from .base import Loss, divisor, reduced, require_above
 
+__all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError", "SmoothL1"]
+
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):

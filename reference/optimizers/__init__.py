@@ -1,12 +1,32 @@
-"""The optimizers, each with its hyperparameters, what it remembers of a weight, and its update."""
+"""The optimizers, each with its hyperparameters, what it remembers of a weight, and its update.
+
+Read in this order: ``base``, ``sgd``, ``squares``, ``adam``, ``signs``, ``matrices``; ``schedules`` are the learning
+rates that change by a rule.
+"""
 
 from __future__ import annotations
 
-from .adam import Adam
-from .base import Optimizer, Slots
-from .sgd import SGD
+from ..registry import kinds
+from . import adam, matrices, schedules, sgd, signs, squares
+from .adam import *
+from .base import Decaying, Optimizer, Slots, Updated
+from .matrices import *
+from .schedules import *
+from .schedules import SCHEDULES, Schedule
+from .sgd import *
+from .signs import *
+from .squares import *
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.kind: optimizer for optimizer in (SGD, Adam)}
+OPTIMIZERS: dict[str, type[Optimizer]] = kinds(
+    Optimizer,
+    *(sgd, squares, adam, signs, matrices),
+)
 """Every optimizer by its kind."""
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "Slots"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "Decaying", "Optimizer", "Schedule", "Slots", "Updated"]
+__all__ += sgd.__all__
+__all__ += squares.__all__
+__all__ += adam.__all__
+__all__ += signs.__all__
+__all__ += matrices.__all__
+__all__ += schedules.__all__

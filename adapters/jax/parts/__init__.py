@@ -11,6 +11,7 @@ from .base import LayerPart, Rate, Tensor, Tensors
 from .clipping import CLIPS
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
+from .schedules import build_schedule, schedule_limits
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
@@ -22,4 +23,4 @@ LAYERS: dict[str, LayerPart] = {
 }
 """Every layer that can be expressed in JAX, by its kind."""
 
-__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors"]
+__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors", "build_schedule", "schedule_limits"]

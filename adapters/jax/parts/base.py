@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import jax
 import optax
 
+from ....reference import Case
+from ....reference.layers import Shape
 from ...contract import Support
 
 Tensor: TypeAlias = jax.Array
@@ -35,6 +37,10 @@ class LossPart:
     limits: Callable[[Any], str] = lambda loss: ""
 
 
+Read: TypeAlias = Callable[[Any, str, Shape], Tensor | None]
+"""Reads the slot of a parameter, given its name and shape, from a state of optax; None where it has none."""
+
+
 @dataclass(frozen=True)
 class ClipPart:
     """A clipping in optax."""
@@ -46,9 +52,30 @@ class ClipPart:
 
 @dataclass(frozen=True)
 class OptimizerPart:
-    """An optimizer in optax: how it is built, and in which of optax's states what the reference calls a slot is."""
+    """An optimizer in optax: how it is built, and in which of optax's states what the reference calls a slot is.
+
+    A slot is a field of that state, or read from it. ``limits_in`` is why optax lacks it in a case, whose dtype or
+    shapes it does not take.
+    """
 
     support: Support
     build: Callable[[Any, Rate], optax.GradientTransformation]
-    slots: Mapping[str, tuple[type[Any], str]]
+    slots: Mapping[str, tuple[type[Any] | tuple[type[Any], ...], str | Read]]
     limits: Callable[[Any], str] = lambda optimizer: ""
+    limits_in: Callable[[Case], str] = lambda case: ""
+
+    def held(self, state: Any, name: str, shape: Shape) -> dict[str, Tensor]:
+        """The slots of a parameter."""
+        held: dict[str, Tensor] = {}
+        for slot, (kind, field) in self.slots.items():
+            for inner in states(state, kind):
+                value = field(inner, name, shape) if callable(field) else getattr(inner, field)
+                if value is not None:
+                    held[slot] = value[name] if isinstance(value, dict) else value
+        return held
+
+
+def states(state: Any, kind: type[Any] | tuple[type[Any], ...]) -> list[Any]:
+    """The states of one kind in optax's nested state."""
+    leaves = jax.tree.leaves(state, is_leaf=lambda inner: isinstance(inner, kind))
+    return [leaf for leaf in leaves if isinstance(leaf, kind)]

@@ -16,6 +16,7 @@ from .base import LayerPart
 from .clipping import CLIPS
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
+from .schedules import build_schedule, schedule_limits
 
 LAYERS: dict[str, LayerPart] = {
     kind: part
@@ -36,4 +37,4 @@ def build_loss(loss: Loss) -> nn.Module:
     return LOSSES[loss.kind].build(loss)
 
 
-__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]
+__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss", "build_schedule", "schedule_limits"]

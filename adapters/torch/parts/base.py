@@ -46,12 +46,22 @@ class ClipPart:
 
 @dataclass(frozen=True)
 class OptimizerPart:
-    """An optimizer in PyTorch, and where it keeps what the reference calls a slot."""
+    """An optimizer in PyTorch, and where it keeps what the reference calls a slot.
+
+    ``turned`` is where it keeps those that are made of rows or columns, of a parameter that its module keeps
+    transposed.
+    """
 
     support: Support
     build: Callable[[Iterable[nn.Parameter], Any], torch.optim.Optimizer]
-    slots: dict[str, str]
+    slots: Mapping[str, str]
     limits: Callable[[Any], str] = lambda optimizer: ""
+    turned: Mapping[str, str] = field(default_factory=dict)
+
+    def held(self, state: Mapping[str, torch.Tensor], *, transposed: bool = False) -> dict[str, torch.Tensor]:
+        """The slots that a parameter's state has."""
+        keys = {**self.slots, **self.turned} if transposed else self.slots
+        return {slot: state[key] for slot, key in keys.items() if state.get(key) is not None}
 
 
 def uninitialised(module: type[nn.Module], *sizes: Any, **options: Any) -> nn.Module:
