@@ -32,8 +32,8 @@ class NormalisationFault(LayerFault):
         if "weight" in params:
             by_rows = self.kind in (LayerNorm.kind, RMSNorm.kind)
             dvalues = dy * (params["weight"] if by_rows else along(params["weight"], dy))
-        dx: Array = (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
-        return dx
+        sent: Array = (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
+        return sent
 
     def mean(self, values: Array) -> Array:
         """The mean of what is normalised together, as an array of the same shape."""
