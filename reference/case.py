@@ -145,10 +145,10 @@ class Case:
         """
         if steps < 1:
             raise CaseError("at least 1", str(steps), key="steps")
-        batches = self.batches if len(self.batches) == 1 else self.batches[:steps]
         rate = self.optimizer.learning_rate
-        rate = rate[:steps] if isinstance(rate, tuple) and len(rate) > 1 else rate
-        return replace(self, steps=steps, batches=batches, optimizer=replace(self.optimizer, learning_rate=rate))
+        rate = rate[:steps] if isinstance(rate, tuple) else rate
+        optimizer = replace(self.optimizer, learning_rate=rate)
+        return replace(self, steps=steps, batches=self.batches[:steps], optimizer=optimizer)
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():

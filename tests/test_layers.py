@@ -446,6 +446,15 @@ def test_erf_far_out_and_at_zero_is_exact_and_silent(dtype: str) -> None:
     assert erf(np.zeros((), dtype)).shape == ()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_erf_is_odd_also_where_one_formula_ends_and_the_other_begins(dtype: str) -> None:
+    edges = np.array([0.0, 1.0, 7.0], dtype)
+    x = np.concatenate([edges, np.nextafter(edges, edges - 1), np.nextafter(edges, edges + 1)])
+    np.testing.assert_array_equal(erf(-x), -erf(x))
+    below, at, above = erf(np.sort(x[np.abs(x - 1) < 0.5]))
+    assert below <= at <= above <= below + 4 * np.finfo(dtype).eps
+
+
 def test_erf_asks_another_class_for_its_rule() -> None:
     asked: list[Any] = []
 
@@ -514,6 +523,29 @@ def test_a_query_sees_no_later_key() -> None:
     np.testing.assert_array_equal(y[..., 0, :], v[..., 0, :])
 
 
+DEFAULTS: dict[str, tuple[Callable[[], Layer], dict[str, Any]]] = {
+    "gelu": (cc.Gelu, {"approximate": "none"}),
+    "layer_norm": (lambda: cc.LayerNorm(3), {"epsilon": 1e-5, "epsilon_in": "root"}),
+    "batch_norm": (
+        lambda: cc.BatchNorm(3),
+        {
+            "epsilon": 1e-5,
+            "momentum": 0.1,
+            "training": True,
+            "running_variance": "unbiased",
+            "momentum_of": "new",
+        },
+    ),
+    "conv2d": (lambda: cc.Conv2d(2, 3, (4, 5)), {"stride": (1, 1), "padding": (0, 0)}),
+    "attention": (cc.ScaledDotProductAttention, {"causal": False, "scale": "width"}),
+}
+
+
+@pytest.mark.parametrize(("made", "expected"), DEFAULTS.values(), ids=DEFAULTS)
+def test_what_is_not_said_is_this(made: Callable[[], Layer], expected: dict[str, Any]) -> None:
+    assert {name: getattr(made(), name) for name in expected} == expected
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
@@ -525,6 +557,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "dense width": (
         lambda: cc.Dense(3, 4).output_shape((7, 5)),
+        "inputs: expected 5, the width of what the node takes; received 3",
+    ),
+    "dense width of rank 3": (
+        lambda: cc.Dense(3, 4).output_shape((2, 7, 5)),
         "inputs: expected 5, the width of what the node takes; received 3",
     ),
     "softmax of a number": (
@@ -613,6 +649,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "kernel larger than the image": (
         lambda: cc.Conv2d(2, 3, (5, 2), (1, 1), (1, 0)).output_shape((7, 2, 2, 4)),
         "kernel: expected at most (4, 4), the padded image; received (5, 2)",
+    ),
+    "queries without places": (
+        lambda: cc.ScaledDotProductAttention().output_shape((3,), (7, 3), (7, 5)),
+        "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
+        "received shapes (3,), (7, 3) and (7, 5)",
     ),
     "keys of another width": (
         lambda: cc.ScaledDotProductAttention().output_shape((2, 4, 3), (2, 7, 5), (2, 7, 5)),

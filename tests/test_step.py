@@ -1,5 +1,6 @@
 """The training step: what is computed, in which order, under which names, and what each thing is made of."""
 
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -568,6 +569,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         shared({"weight": "o"}, {}),
         "nodes.j.parameters: expected a parameter's name that is no node's; received 'o'",
     ),
+    "a parameter named as what an optimizer may remember of another": (
+        {
+            **shared({"weight": "w"}, {"weight": "w.step"}),
+            "weights": {
+                "w": np.zeros((I, O)),
+                "w.step": np.zeros((O, C)),
+                "j.bias": np.zeros(O),
+                "o.bias": np.zeros(C),
+            },
+        },
+        "nodes: expected a name that does not continue that of the parameter 'w'; received 'w.step'",
+    ),
     "a parameter with a reserved name": (
         shared({"weight": "target"}, {}),
         "nodes.j.parameters: expected a parameter's name that is no node's; received 'target'",
@@ -617,6 +630,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nan": (
         {"weights": weights(j_bias=[0, 0, np.nan, 0, 0])},
         "weights.j.bias: expected finite numbers of float64; received nan at [2]",
+    ),
+    "the first of two that are not finite": (
+        {"weights": weights(j_bias=[0, 0, np.inf, np.nan, 0])},
+        "weights.j.bias: expected finite numbers of float64; received inf at [2]",
     ),
     "infinity": (
         {"batches": (cc.Batch([[0, 0, 0], [0, -np.inf, 0]], np.zeros((2, C))),)},
@@ -755,6 +772,13 @@ def test_an_error_says_what_was_expected_and_what_was_received() -> None:
     assert str(error) == "mine.toml: nodes.k.inputs: expected 2; received 3"
     assert str(cc.CaseError("2", "3")) == "expected 2; received 3"
     assert isinstance(error, ValueError)
+    assert error.args == ("2", "3")
+
+
+def test_an_error_is_the_same_in_another_process() -> None:
+    error = cc.CaseError("2", "3", key="inputs", file="mine.toml")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), vars(again), again.args) == (str(error), vars(error), error.args)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -184,9 +184,10 @@ class Softmax(Layer):
     kind: ClassVar[str] = "softmax"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        if not shapes[0]:
-            raise CaseError("an input with at least one axis", f"shape {shapes[0]}")
-        return shapes[0]
+        (x,) = shapes
+        if not x:
+            raise CaseError("an input with at least one axis", f"shape {x}")
+        return x
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
         e = np.exp(x - x.max(axis=-1, keepdims=True))

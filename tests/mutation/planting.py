@@ -20,7 +20,7 @@ def plant(module: ModuleType, source: str) -> None:
     made: dict[str, Any] = {
         name: value for name, value in vars(module).items() if name.startswith("__") and name != "__builtins__"
     }
-    exec(compile(source, module.__file__ or "", "exec"), made)
+    exec(compile(source, f"<{module.__name__}, changed>", "exec"), made)
     for name, new in made.items():
         old = vars(module).get(name)
         if name.startswith("__") or new is old:

@@ -1,4 +1,4 @@
-"""``make mutants``: every mutant of ``reference/`` against the tests; those that survive must be known to be equivalent.
+"""``make mutants``: every mutant of ``reference/`` against the tests. Those that survive must be known as equivalent.
 
 The tests are collected once. A first run finds which test reaches which statement, and how long each takes. Then every
 mutant is planted in a copy of the process (``fork``), which runs the tests that reach the changed statement, the
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -21,14 +22,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from mutants import Mutant, mutants_of
+from mutating import Mutant, mutants_of
 from planting import PROBE, plant, probed
 
 HERE = Path(__file__).parent
@@ -37,10 +38,7 @@ TESTS = "layers losses optimizers step article article_digits subset dtypes ball
 """What specifies the reference: ``tests/test_NAME.py``."""
 
 LEFT_OUT = "not jax and not survives_saving and not whatever_a_file_says"
-"""Not these: JAX takes seconds to compile and may not be forked; the others take seconds, and test reading and writing."""
-
-GRACE = 10.0
-"""Seconds that a mutant may take beside three times what its tests take."""
+"""Not these: JAX takes seconds to compile and may not be forked; the others take seconds, and test case files."""
 
 Verdict = Literal["killed", "timed out", "survived"]
 Line = tuple[str, int]
@@ -114,13 +112,13 @@ class Tests:
         for module in modules:
             vars(module.imported)[PROBE] = lambda line: self.reached.add(line)
             plant(module.imported, probed(module.source, module.file))
-        found, before, began = Reach(), set(sys.modules), time.perf_counter()
+        found, before, began = Reach(), set(sys.modules), time.process_time()
         for test, passed in self.each([*self.items]):
             fixtures = getattr(self.items[test], "fixturenames", ())
             found.lines[test] = self.reached.union(*(self.shared[name] for name in fixtures))
-            found.seconds[test] = time.perf_counter() - began
+            found.seconds[test] = time.process_time() - began
             found.failed += [] if passed else [test]
-            self.reached, began = set(), time.perf_counter()
+            self.reached, began = set(), time.process_time()
         found.imported = [name for name in sys.modules if name not in before]
         return found
 
@@ -131,34 +129,48 @@ class Tests:
 class Fork:
     """A copy of this process that does one thing, in silence, and sends back what came out."""
 
-    def __init__(self, work: Callable[[], object], seconds: float = float("inf")) -> None:
+    def __init__(self, work: Callable[[], object], limit: float | None = None) -> None:
         fork = get_context("fork")
-        self.deadline = time.monotonic() + seconds
         self.receiver, sender = fork.Pipe(duplex=False)
-        self.process: BaseProcess = fork.Process(target=self.work, args=(work, sender))
+        self.process = fork.Process(target=self.work, args=(work, sender, limit))
         self.process.start()
         sender.close()
 
-    def work(self, work: Callable[[], object], sender: Connection) -> None:
-        os.setpgrp()  # whatever the tests start dies with it
+    def work(self, work: Callable[[], object], sender: Connection, limit: float | None) -> None:
+        os.setpgrp()  # whatever it starts dies with it
+        if limit is not None:
+            # Seconds of computing, so that what else the machine does has no part in the verdict; the alarm is for
+            # what only waits.
+            resource.setrlimit(resource.RLIMIT_CPU, (ceil(limit), ceil(limit)))
+            signal.alarm(ceil(20 * limit))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         sender.send(work())
 
     def result(self) -> Any:
-        """What it sent. Raises EOFError where it died instead."""
+        """What it sent.
+
+        Raises:
+            TimeoutError: it took longer than it may.
+            ChildProcessError: it died.
+        """
         try:
             return self.receiver.recv()
-        finally:
-            self.receiver.close()
+        except EOFError:
             self.process.join()
+            late = -(self.process.exitcode or 0) in (signal.SIGXCPU, signal.SIGKILL, signal.SIGALRM)
+            raise (TimeoutError if late else ChildProcessError) from None
+        finally:
+            self.end()
 
-    def kill(self) -> None:
+    def end(self) -> None:
+        """No more of it, nor of what it started."""
+        self.receiver.close()
+        self.process.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.join()
-        self.receiver.close()
 
 
 @dataclass
@@ -172,50 +184,49 @@ class Outcome:
 
 
 def outcomes(
-    mutants: Iterable[Mutant], tests: Tests, reach: Reach, modules: dict[str, Module], jobs: int
+    mutants: Iterable[Mutant], tests: Tests, reach: Reach, modules: dict[str, Module], *, jobs: int, grace: float
 ) -> Iterator[Outcome]:
     """The outcome of every mutant, so many at a time, as they come."""
     # A test that killed a mutant of a function is likely to kill the next one of it.
     kills: defaultdict[str, Counter[str]] = defaultdict(Counter)
     running: dict[Connection, tuple[Fork, Mutant]] = {}
-    waiting = iter(mutants)
 
-    def start(mutant: Mutant, chosen: list[str]) -> Fork:
+    def start(mutant: Mutant, chosen: list[str]) -> None:
         def work() -> str:
             plant(modules[mutant.file].imported, mutant.source)
             return tests.first_failure(chosen)
 
-        return Fork(work, GRACE + 3 * sum(map(reach.seconds.__getitem__, chosen)))
+        fork = Fork(work, grace + 3 * sum(map(reach.seconds.__getitem__, chosen)))
+        running[fork.receiver] = fork, mutant
+
+    def finished() -> Iterator[Outcome]:
+        for receiver in wait([*running]):
+            fork, mutant = running.pop(receiver)  # type: ignore[index]
+            try:
+                by = fork.result()
+            except TimeoutError:
+                yield Outcome(mutant, "timed out")
+                continue
+            except ChildProcessError:
+                by = "the death of the process"
+            kills[function_of(mutant)][by] += 1
+            yield Outcome(mutant, "killed" if by else "survived", by)
 
     try:
-        while True:
-            while len(running) < jobs and (mutant := next(waiting, None)):
-                chosen = reach.tests_of(mutant)
-                chosen.sort(key=lambda test, known=kills[function_of(mutant)]: -known[test])
-                if chosen:
-                    fork = start(mutant, chosen)
-                    running[fork.receiver] = fork, mutant
-                else:
-                    yield Outcome(mutant, "survived")
-            if not running:
-                return
-            earliest = min(fork.deadline for fork, _ in running.values())
-            for receiver in wait([*running], timeout=max(0.0, earliest - time.monotonic())):
-                fork, mutant = running.pop(receiver)  # type: ignore[index]
-                try:
-                    by = fork.result()
-                except EOFError:
-                    by = "the process, which died"
-                kills[function_of(mutant)][by] += 1
-                yield Outcome(mutant, "killed" if by else "survived", by)
-            for receiver, (fork, mutant) in [*running.items()]:
-                if fork.deadline < time.monotonic():
-                    del running[receiver]
-                    fork.kill()
-                    yield Outcome(mutant, "timed out")
+        for mutant in mutants:
+            known = kills[function_of(mutant)]
+            chosen = sorted(reach.tests_of(mutant), key=known.__getitem__, reverse=True)
+            if not chosen:
+                yield Outcome(mutant, "survived")
+                continue
+            start(mutant, chosen)
+            if len(running) == jobs:
+                yield from finished()
+        while running:
+            yield from finished()
     finally:
         for fork, _ in running.values():
-            fork.kill()
+            fork.end()
 
 
 def function_of(mutant: Mutant) -> str:
@@ -326,13 +337,13 @@ class Run:
             with suppress(Exception):
                 import_module(name)
         say(f"{sum(reach.seconds.values()):.0f} s")
-        for outcome in outcomes(mutants, tests, reach, modules, self.options.jobs):
+        jobs, grace = self.options.jobs, self.options.grace
+        for outcome in outcomes(mutants, tests, reach, modules, jobs=jobs, grace=grace):
             self.report.outcomes.append(outcome)
             done = len(self.report.outcomes)
             if self.options.verbose or (outcome.verdict == "survived" and not self.report.is_known(outcome.mutant)):
-                say(
-                    f"{outcome.verdict}: {outcome.mutant.file}:{outcome.mutant.line} {outcome.mutant.name} {outcome.by}"
-                )
+                by = f", by {outcome.by}" if outcome.by else ""
+                say(f"{outcome.verdict}: {outcome.mutant.file}:{outcome.mutant.line} {outcome.mutant.name}{by}")
             if done % 100 == 0 or done == len(mutants):
                 say(f"{done} of {len(mutants)} after {time.monotonic() - began:.0f} s")
         say("", *self.report.lines(), sep="\n")
@@ -359,10 +370,16 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="N mutants at random instead of all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     parser.add_argument("--verbose", action="store_true", help="say of every mutant what became of it")
+    parser.add_argument(
+        "--grace", type=float, default=10.0, help="seconds a mutant may take beside 3 times its tests (10)"
+    )
     parser.add_argument("--root", type=Path, default=HERE.parents[1], help=argparse.SUPPRESS)
     parser.add_argument("--package", default="crosscheck", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.root = options.root.resolve()
+    for path in options.paths:
+        if not (options.root / path).exists():
+            parser.error(f"expected files or folders in {options.root}; received {path}")
     survivors = options.root / "tests" / "mutation" / "survivors.toml"
     run = Run(options, Report(tomllib.loads(survivors.read_text("utf-8"))))
     tests = [f"tests/test_{name}.py" for name in TESTS] if options.package == "crosscheck" else ["tests"]
