@@ -505,6 +505,27 @@ def test_what_batch_normalisation_remembers(
     assert found["running_var"] == pytest.approx(variance, rel=1e-15)
 
 
+def test_the_epsilon_of_a_layer_norm_stands_where_it_is_said_to() -> None:
+    x, params = np.array([[1.0, 9.0]]), {"weight": np.array([1.0, 1.0]), "bias": np.array([0.0, 0.0])}
+    y, _ = cc.LayerNorm(2, epsilon=9.0).forward(x, params)
+    assert y.tolist() == [[-4 / 5, 4 / 5]]  # the variance is 16: the root of 16 + 9
+    y, _ = cc.LayerNorm(2, epsilon=4.0, epsilon_in="outside").forward(x, params)
+    assert y.tolist() == [[-4 / 8, 4 / 8]]  # the root of 16, and 4
+
+
+def test_statistics_start_as_those_of_normal_numbers() -> None:
+    assert cc.BatchNorm(3).statistics() == {"running_mean": ((3,), 0.0), "running_var": ((3,), 1.0)}
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1, 1), (1, 3, 2, 1), (1, 3, 1, 2)])
+def test_two_values_a_channel_are_enough_to_train_with(shape: tuple[int, ...]) -> None:
+    assert cc.BatchNorm(3).output_shape(shape) == shape
+
+
+def test_one_value_a_channel_is_enough_in_evaluation() -> None:
+    assert cc.BatchNorm(3, training=False).output_shape((1, 3)) == (1, 3)
+
+
 @pytest.mark.parametrize("name", ["layer_norm", "batch_norm", "batch_norm-images"])
 def test_an_upstream_gradient_of_ones_sees_nothing_of_a_normalisation(name: str) -> None:
     trial, drawn = TRIALS[name], draw(TRIALS[name], "float64")
@@ -580,6 +601,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.LayerNorm(3).output_shape(()),
         "expected an input with at least one axis; received shape ()",
     ),
+    "no channels of a batch": (
+        lambda: cc.BatchNorm(0),
+        "features: expected a number of features of at least 1; received 0",
+    ),
     "batch_norm rank": (
         lambda: cc.BatchNorm(3).output_shape((7, 3, 2)),
         "expected an input of rank 2 or 4, (N, C) or (N, C, H, W); received shape (7, 3, 2)",
@@ -654,6 +679,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.ScaledDotProductAttention().output_shape((3,), (7, 3), (7, 5)),
         "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
         "received shapes (3,), (7, 3) and (7, 5)",
+    ),
+    "kernel wider than the image": (
+        lambda: cc.Conv2d(2, 3, (2, 5)).output_shape((7, 2, 3, 4)),
+        "kernel: expected at most (3, 4), the padded image; received (2, 5)",
     ),
     "keys of another width": (
         lambda: cc.ScaledDotProductAttention().output_shape((2, 4, 3), (2, 7, 5), (2, 7, 5)),
