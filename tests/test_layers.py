@@ -647,6 +647,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: embedded([[0, 2]], cc.Node("y", cc.Add(), takes=("x", "input"))),
         "nodes.y.from: expected no 'input', which is indices for 'x'; received 'input', 'x'",
     ),
+    "indices for numbers, beside two that take them": (
+        lambda: embedded(
+            [[0, 2]],
+            cc.Node("z", cc.Embedding(3, 2), takes=("input",)),
+            cc.Node("both", cc.Add(), takes=("x", "z")),
+            cc.Node("y", cc.Add(), takes=("both", "input")),
+        ),
+        "nodes.y.from: expected no 'input', which is indices for 'x'; received 'both', 'input'",
+    ),
     "no kernel": (
         lambda: cc.Conv2d(2, 3, (0, 2)),
         "kernel: expected height and width of at least 1; received (0, 2)",

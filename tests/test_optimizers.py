@@ -314,6 +314,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "beta1 1": (lambda: cc.Adam(0.1, beta1=1.0), "beta1: expected a number in [0, 1); received 1.0"),
     "beta1 < 0": (lambda: cc.Adam(0.1, beta1=-0.1), "beta1: expected a number in [0, 1); received -0.1"),
     "beta2 1": (lambda: cc.Adam(0.1, beta2=1.0), "beta2: expected a number in [0, 1); received 1.0"),
+    "beta2 < 0": (lambda: cc.Adam(0.1, beta2=-0.1), "beta2: expected a number in [0, 1); received -0.1"),
+    "sgd decay infinite": (
+        lambda: cc.SGD(0.1, weight_decay=inf),
+        "weight_decay: expected a number of at least 0; received inf",
+    ),
+    "adam decay infinite": (
+        lambda: cc.Adam(0.1, weight_decay=inf),
+        "weight_decay: expected a number of at least 0; received inf",
+    ),
     "beta2 nan": (lambda: cc.Adam(0.1, beta2=nan), "beta2: expected a number in [0, 1); received nan"),
     "epsilon < 0": (lambda: cc.Adam(0.1, epsilon=-1e-8), "epsilon: expected a number of at least 0; received -1e-08"),
     "epsilon infinite": (lambda: cc.Adam(0.1, epsilon=inf), "epsilon: expected a number of at least 0; received inf"),
@@ -322,6 +331,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "weight_decay: expected a number of at least 0; received -0.1",
     ),
 }
+
+
+def test_the_ends_of_the_ranges_are_in_them() -> None:
+    assert cc.SGD(0.0, momentum=0.0, dampening=0.0, weight_decay=0.0).learning_rate == 0
+    assert cc.SGD((0.0, 1e300), momentum=2.0**-1074, dampening=0.0).momentum > 0
+    assert cc.Adam(0.0, beta1=0.0, beta2=0.0, epsilon=0.0, weight_decay=0.0).beta1 == 0
 
 
 @pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=REFUSED)
