@@ -419,6 +419,29 @@ def test_all_gradients_come_from_the_weights_of_before_the_step() -> None:
     assert not np.array_equal(trace["0/backward/through"], trace["0/backward/out"] @ trace["0/update/out.weight"].T)
 
 
+def test_a_statistic_goes_on_from_what_the_step_before_made_of_it() -> None:
+    generator = np.random.Generator(np.random.PCG64(20240305))
+    weights = {"in.weight": generator.standard_normal((I, O)), "in.bias": generator.standard_normal(O)}
+    case = cc.Case(
+        name="normalised",
+        nodes=(cc.Node("in", cc.Dense(I, O)), cc.Node("y", cc.BatchNorm(O, momentum=0.25, running_variance="biased"))),
+        loss=cc.MeanSquaredError(),
+        optimizer=cc.SGD(0.1),
+        weights={**weights, "y.weight": np.ones(O), "y.bias": np.zeros(O)},
+        batches=tuple(cc.Batch(generator.standard_normal((N, I)), generator.standard_normal((N, O))) for _ in range(3)),
+        steps=3,
+    )
+    trace = cc.record(case)
+    mean, variance = np.zeros(O), np.ones(O)
+    for step in range(3):
+        seen = trace[f"{step}/forward/in"]
+        mean, variance = 0.75 * mean + 0.25 * seen.mean(axis=0), 0.75 * variance + 0.25 * seen.var(axis=0)
+        np.testing.assert_allclose(trace[f"{step}/state/y.running_mean"], mean, rtol=1e-13)
+        np.testing.assert_allclose(trace[f"{step}/state/y.running_var"], variance, rtol=1e-13)
+    (last,) = (operation for operation in trace.operations if operation.name == "2/forward(y)")
+    assert last.inputs[-2:] == ("1/state/y.running_mean", "1/state/y.running_var")
+
+
 @pytest.mark.parametrize(
     ("optimizer", "remembers"),
     [
