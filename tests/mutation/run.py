@@ -18,7 +18,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -184,7 +184,7 @@ class Outcome:
 
 
 def outcomes(
-    mutants: Iterable[Mutant], tests: Tests, reach: Reach, modules: dict[str, Module], *, jobs: int, grace: float
+    mutants: Iterable[Mutant], tests: Tests, reach: Reach, modules: Mapping[str, Module], *, jobs: int, grace: float
 ) -> Iterator[Outcome]:
     """The outcome of every mutant, so many at a time, as they come."""
     # A test that killed a mutant of a function is likely to kill the next one of it.
@@ -299,6 +299,18 @@ class Module:
     imported: Any
 
 
+def modules_of(root: Path, package: str, paths: Iterable[str]) -> dict[str, Module]:
+    """The modules of files and folders of a package, by their paths from its root."""
+    chosen = [(root / path).resolve() for path in paths]
+    files = sorted(file for path in chosen for file in (path.rglob("*.py") if path.is_dir() else [path]))
+    modules = {}
+    for file in files:
+        path = file.relative_to(root)
+        name = ".".join([package, *path.with_suffix("").parts]).removesuffix(".__init__")
+        modules[path.as_posix()] = Module(path.as_posix(), file.read_text("utf-8"), import_module(name))
+    return modules
+
+
 @dataclass
 class Run:
     """One run of the tool, and its exit status."""
@@ -310,22 +322,9 @@ class Run:
     def __call__(self, tests: Tests) -> None:
         began = time.monotonic()
         without_shrinking()
-        root, package = self.options.root, self.options.package
-        files = [(root / path).resolve() for path in self.options.paths]
-        files = sorted(file for path in files for file in (path.rglob("*.py") if path.is_dir() else [path]))
-        modules = {}
-        for file in files:
-            path = file.relative_to(root)
-            name = ".".join([package, *path.with_suffix("").parts]).removesuffix(".__init__")
-            modules[path.as_posix()] = Module(path.as_posix(), file.read_text("utf-8"), import_module(name))
+        modules = modules_of(self.options.root, self.options.package, self.options.paths)
         mutants = [mutant for module in modules.values() for mutant in mutants_of(module.file, module.source)]
-        names = {(mutant.file, mutant.name) for mutant in mutants}
-        known = ((file, name) for file, listed in self.report.known.items() for name in listed)
-        self.report.gone = [
-            f"{file}\n  {name}"
-            for file, name in known
-            if (file, name) not in names and (file in modules or not (root / file).exists())
-        ]
+        self.report.gone = self.gone(modules, mutants)
         if self.options.sample:
             mutants = random.Random(self.options.seed).sample(mutants, min(self.options.sample, len(mutants)))
         say(f"{len(mutants)} mutants of {len(modules)} modules; {len(tests.items)} tests, run once as they are")
@@ -336,18 +335,24 @@ class Run:
         for name in reach.imported:  # here once, and not in every copy
             with suppress(Exception):
                 import_module(name)
-        say(f"{sum(reach.seconds.values()):.0f} s")
         jobs, grace = self.options.jobs, self.options.grace
         for outcome in outcomes(mutants, tests, reach, modules, jobs=jobs, grace=grace):
             self.report.outcomes.append(outcome)
-            done = len(self.report.outcomes)
-            if self.options.verbose or (outcome.verdict == "survived" and not self.report.is_known(outcome.mutant)):
+            done, mutant = len(self.report.outcomes), outcome.mutant
+            if self.options.verbose or (outcome.verdict == "survived" and not self.report.is_known(mutant)):
                 by = f", by {outcome.by}" if outcome.by else ""
-                say(f"{outcome.verdict}: {outcome.mutant.file}:{outcome.mutant.line} {outcome.mutant.name}{by}")
+                say(f"{outcome.verdict}: {mutant.file}:{mutant.line} {mutant.name}{by}")
             if done % 100 == 0 or done == len(mutants):
                 say(f"{done} of {len(mutants)} after {time.monotonic() - began:.0f} s")
         say("", *self.report.lines(), sep="\n")
         self.status = 0 if self.report.passed else 1
+
+    def gone(self, modules: Mapping[str, Module], mutants: Iterable[Mutant]) -> list[str]:
+        """What is listed for these modules, or for a file that is no more, and is no mutant."""
+        names = {(mutant.file, mutant.name) for mutant in mutants}
+        known = [(file, name) for file, listed in self.report.known.items() for name in listed]
+        looked_at = {file for file, _ in known if file in modules or not (self.options.root / file).exists()}
+        return [f"{file}\n  {name}" for file, name in known if file in looked_at and (file, name) not in names]
 
 
 def without_shrinking() -> None:
