@@ -99,7 +99,7 @@ def test_a_statement_is_changed_in_these_ways(
     assert {mutant.name for mutant in mutants} == {f"f: {after}" for after in expected}
     for mutant in mutants:
         compile(mutant.source, "a.py", "exec")
-        assert (mutant.file, mutant.line, mutant.in_function) == ("a.py", 3, True)
+        assert (mutant.file, mutant.line, mutant.scope) == ("a.py", 3, "function")
 
 
 def test_a_mutant_is_known_by_its_place_and_not_by_its_line(tool: Callable[[str], ModuleType]) -> None:
@@ -112,7 +112,9 @@ class Rate:
             return x + 1.0
         return x + 1.0
 """
-    names = [mutant.name for mutant in tool("mutating").mutants_of("a.py", source)]
+    mutants = tool("mutating").mutants_of("a.py", source)
+    names = [mutant.name for mutant in mutants]
+    assert [mutant.scope for mutant in mutants] == ["class"] * 3 + ["function"] * 5
     assert names == [
         "Rate: size: float = 1.0",
         "Rate.of: def of(self, x, y=2):",

@@ -13,6 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal, TypeAlias
+
+Scope: TypeAlias = Literal["function", "class", "module"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Mutant:
     """Function and changed statement; numbered where the same change can be made to the same statement twice."""
     before: str
     """The statement as it was."""
-    in_function: bool
-    """False where it is run when the module is imported: a constant, a default."""
+    scope: Scope
+    """Where the statement stands; outside of functions it is run when the module is imported."""
     source: str
     """The whole module."""
 
@@ -93,7 +96,7 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
             name = f"{place.where}: {f'without `{before}`' if left_out else after}"
             names[name] += 1
             number = f" ({names[name]})" if names[name] > 1 else ""
-            found.append(Mutant(file, place.statement.lineno, name + number, before, place.in_function, text))
+            found.append(Mutant(file, place.statement.lineno, name + number, before, place.scope, text))
     return found
 
 
@@ -109,7 +112,7 @@ class Place:
     """The innermost statement that the node belongs to, perhaps the node itself."""
     where: str
     """The class or function."""
-    in_function: bool
+    scope: Scope
 
     def put(self, node: ast.AST) -> None:
         """Hang a node in this place."""
@@ -120,13 +123,17 @@ class Place:
 
 
 def places(
-    node: ast.AST, statement: ast.stmt | None = None, path: tuple[str, ...] = (), in_function: bool = False
+    node: ast.AST, statement: ast.stmt | None = None, path: tuple[str, ...] = (), scope: Scope = "module"
 ) -> Iterator[Place]:
     """Every node below one that may be changed."""
     for field, value in ast.iter_fields(node):
         if field in SKIPPED_FIELDS:
             continue
-        inside = in_function or (isinstance(node, ast.FunctionDef) and field == "body")
+        inside = scope
+        if field == "body" and isinstance(node, ast.FunctionDef):
+            inside = "function"
+        elif field == "body" and isinstance(node, ast.ClassDef) and scope == "module":
+            inside = "class"
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if not isinstance(child, ast.AST):
                 continue
@@ -196,7 +203,7 @@ def changes(place: Place) -> Iterator[ast.AST]:
                 if needs_negation(test):
                     negated = ast.UnaryOp(ast.Not(), test)
                     yield altered(node, ifs=[*node.ifs[:position], negated, *node.ifs[position + 1 :]])
-        case ast.Tuple() if place.in_function and not isinstance(place.parent, ast.ExceptHandler | ast.Call):
+        case ast.Tuple() if place.scope == "function" and not isinstance(place.parent, ast.ExceptHandler | ast.Call):
             for left, right in pairwise(range(len(node.elts))):
                 if is_name(node.elts[left]) and is_name(node.elts[right]):
                     yield altered(node, elts=swapped(node.elts, left, right))

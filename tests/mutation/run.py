@@ -54,14 +54,21 @@ class Reach:
     imported: list[str] = field(default_factory=list)
 
     def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that reach the changed statement, the quickest first; of a constant, those of its module."""
+        """The tests that can tell a mutant from the original, the quickest first.
 
-        def reaches(lines: set[Line]) -> bool:
-            if mutant.in_function:
-                return (mutant.file, mutant.line) in lines
-            return any(file == mutant.file for file, _ in lines)
+        Those that reach the changed statement; for a constant, those that reach its module. What a class holds, the
+        default of a field, can be read without a statement of the module: for it, all.
+        """
 
-        return sorted((test for test, lines in self.lines.items() if reaches(lines)), key=self.seconds.__getitem__)
+        def can_tell(lines: set[Line]) -> bool:
+            match mutant.scope:
+                case "function":
+                    return (mutant.file, mutant.line) in lines
+                case "module":
+                    return any(file == mutant.file for file, _ in lines)
+            return True
+
+        return sorted((test for test, lines in self.lines.items() if can_tell(lines)), key=self.seconds.__getitem__)
 
 
 # ----------------------------------------------------------------------------------------------------------- the tests
