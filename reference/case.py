@@ -202,11 +202,11 @@ class Case:
         """
         if steps < 1:
             raise CaseError("at least 1", str(steps), key="steps")
-        alike = len(self.batches) == self.micro_batches
-        batches = self.batches if alike else self.batches[: steps * self.micro_batches]
+        batches = self.batches[: steps * self.micro_batches]
         rate = self.optimizer.learning_rate
-        rate = rate[:steps] if isinstance(rate, tuple) and len(rate) > 1 else rate
-        return replace(self, steps=steps, batches=batches, optimizer=replace(self.optimizer, learning_rate=rate))
+        rate = rate[:steps] if isinstance(rate, tuple) else rate
+        optimizer = replace(self.optimizer, learning_rate=rate)
+        return replace(self, steps=steps, batches=batches, optimizer=optimizer)
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():

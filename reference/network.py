@@ -105,8 +105,6 @@ def resolve(nodes: tuple[Node, ...], loss: Loss | Sequence[Term] = ()) -> tuple[
         for name in (*node.parameters.values(), *node.statistics.values(), *node.given.values()):
             if name in before or name in RESERVED:
                 raise CaseError("a parameter's name that is no node's", repr(name), key=f"nodes.{node.name}.parameters")
-    if "input" not in taken:
-        raise CaseError("a node that takes 'input'", "none that does", key="nodes")
     indices = [node for node in resolved if node.layer.integer_inputs]
     for node in resolved:
         if indices and node not in indices and "input" in node.takes:

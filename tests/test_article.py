@@ -211,12 +211,19 @@ def test_the_full_jacobian_of_softmax(framework: Framework) -> None:
 # --------------------------------------------------------------------------------------------------- the chain rule
 
 
-def test_the_chain_rule_on_numbers(framework: Framework) -> None:
-    at = np.array([1.0, -5.0, 7.0])
-    assert part_one.chain(1.0, -5.0, 7.0) == -21
-    assert part_one.chain_partials(1.0, -5.0, 7.0) == (14, 7, -3)
-    assert framework.call(lambda at: part_one.chain(*at), at) == -21
-    np.testing.assert_array_equal(framework.gradient(lambda at: part_one.chain(*at), at), [14, 7, -3])
+@pytest.mark.parametrize(
+    ("numbers", "value", "partials"),
+    [((1.0, -5.0, 7.0), -21, (14, 7, -3)), ((3.0, -4.0, 5.0), 10, (10, 5, 2))],
+    ids=["the article's", "others"],
+)
+def test_the_chain_rule_on_numbers(
+    framework: Framework, numbers: tuple[float, float, float], value: int, partials: tuple[int, int, int]
+) -> None:
+    at = np.array(numbers)
+    assert part_one.chain(*numbers) == value
+    assert part_one.chain_partials(*numbers) == partials
+    assert framework.call(lambda at: part_one.chain(*at), at) == value
+    np.testing.assert_array_equal(framework.gradient(lambda at: part_one.chain(*at), at), partials)
 
 
 @pytest.mark.parametrize("x", [J_INPUT, J_INPUT[:3], -J_INPUT], ids=["four", "three", "mostly closed"])

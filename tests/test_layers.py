@@ -809,6 +809,15 @@ def test_erf_far_out_and_at_zero_is_exact_and_silent(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_erf_is_odd_also_where_one_formula_ends_and_the_other_begins(dtype: str) -> None:
+    edges = np.array([0.0, 1.0, 7.0], dtype)
+    x = np.concatenate([edges, np.nextafter(edges, edges - 1), np.nextafter(edges, edges + 1)])
+    np.testing.assert_array_equal(erf(-x), -erf(x))
+    below, at, above = erf(np.sort(x[np.abs(x - 1) < 0.5]))
+    assert below <= at <= above <= below + 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
 def test_what_is_overlaid_adds_up_place_by_place(dtype: str) -> None:
     """Whole numbers, which every dtype adds exactly: as numpy.add.at does with the places written out."""
     generator = np.random.Generator(np.random.PCG64(20240312))
@@ -874,6 +883,27 @@ def test_what_batch_normalisation_remembers(
     assert found["running_var"] == pytest.approx(variance, rel=1e-15)
 
 
+def test_the_epsilon_of_a_layer_norm_stands_where_it_is_said_to() -> None:
+    x, params = np.array([[1.0, 9.0]]), {"weight": np.array([1.0, 1.0]), "bias": np.array([0.0, 0.0])}
+    y, _ = cc.LayerNorm(2, epsilon=9.0).forward(x, params)
+    assert y.tolist() == [[-4 / 5, 4 / 5]]  # the variance is 16: the root of 16 + 9
+    y, _ = cc.LayerNorm(2, epsilon=4.0, epsilon_in="outside").forward(x, params)
+    assert y.tolist() == [[-4 / 8, 4 / 8]]  # the root of 16, and 4
+
+
+def test_statistics_start_as_those_of_normal_numbers() -> None:
+    assert cc.BatchNorm(3).statistics() == {"running_mean": ((3,), 0.0), "running_var": ((3,), 1.0)}
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1, 1), (1, 3, 2, 1), (1, 3, 1, 2)])
+def test_two_values_a_channel_are_enough_to_train_with(shape: tuple[int, ...]) -> None:
+    assert cc.BatchNorm(3).output_shape(shape) == shape
+
+
+def test_one_value_a_channel_is_enough_in_evaluation() -> None:
+    assert cc.BatchNorm(3, training=False).output_shape((1, 3)) == (1, 3)
+
+
 OF_MEANS = ["layer_norm", "group_norm-images", "instance_norm", "batch_norm", "batch_norm-images"]
 
 
@@ -912,6 +942,29 @@ def test_a_query_sees_no_later_key() -> None:
     np.testing.assert_array_equal(y[..., :3, :], changed[..., :3, :])
     assert np.abs(y[..., 3:, :] - changed[..., 3:, :]).min() > 0
     np.testing.assert_array_equal(y[..., 0, :], v[..., 0, :])
+
+
+DEFAULTS: dict[str, tuple[Callable[[], Layer], dict[str, Any]]] = {
+    "gelu": (cc.Gelu, {"approximate": "none"}),
+    "layer_norm": (lambda: cc.LayerNorm(3), {"epsilon": 1e-5, "epsilon_in": "root"}),
+    "batch_norm": (
+        lambda: cc.BatchNorm(3),
+        {
+            "epsilon": 1e-5,
+            "momentum": 0.1,
+            "training": True,
+            "running_variance": "unbiased",
+            "momentum_of": "new",
+        },
+    ),
+    "conv2d": (lambda: cc.Conv2d(2, 3, (4, 5)), {"stride": (1, 1), "padding": (0, 0)}),
+    "attention": (cc.ScaledDotProductAttention, {"causal": False, "scale": "width"}),
+}
+
+
+@pytest.mark.parametrize(("made", "expected"), DEFAULTS.values(), ids=DEFAULTS)
+def test_what_is_not_said_is_this(made: Callable[[], Layer], expected: dict[str, Any]) -> None:
+    assert {name: getattr(made(), name) for name in expected} == expected
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -955,6 +1008,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "expected an even number of features; received 5, of an input of shape (2, 4, 5)",
     ),
     "no base": (lambda: cc.Rotary(0.0), "base: expected a number above 0; received 0.0"),
+    "dense width of rank 3": (
+        lambda: cc.Dense(3, 4).output_shape((2, 7, 5)),
+        "inputs: expected 5, the width of what the node takes; received 3",
+    ),
     "softmax of a number": (
         lambda: cc.Softmax().output_shape(()),
         "expected an input with at least one axis; received shape ()",
@@ -1045,6 +1102,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.InstanceNorm(6).output_shape((7, 6, 1, 1)),
         "expected more than one value a channel; received shape (7, 6, 1, 1)",
     ),
+    "no channels of a batch": (
+        lambda: cc.BatchNorm(0),
+        "features: expected a number of features of at least 1; received 0",
+    ),
     "batch_norm rank": (
         lambda: cc.BatchNorm(3).output_shape((3,)),
         "expected an input of rank 2 or more, (N, C, ...); received shape (3,)",
@@ -1101,6 +1162,14 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no steps in time": (
         lambda: cc.Lstm(3, 2).output_shape((7, 0, 3)),
         "expected a sequence of at least one step; received shape (7, 0, 3)",
+    "indices for numbers, beside two that take them": (
+        lambda: embedded(
+            [[0, 2]],
+            cc.Node("z", cc.Embedding(3, 2), takes=("input",)),
+            cc.Node("both", cc.Add(), takes=("x", "z")),
+            cc.Node("y", cc.Add(), takes=("both", "input")),
+        ),
+        "nodes.y.from: expected no 'input', which is indices for 'x'; received 'both', 'input'",
     ),
     "no kernel": (
         lambda: cc.Conv2d(2, 3, (0, 2)),
@@ -1129,6 +1198,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "kernel larger than the image": (
         lambda: cc.Conv2d(2, 3, (5, 2), (1, 1), (1, 0)).output_shape((7, 2, 2, 4)),
         "kernel: expected at most (4, 4), the padded image; received (5, 2)",
+    ),
+    "queries without places": (
+        lambda: cc.ScaledDotProductAttention().output_shape((3,), (7, 3), (7, 5)),
+        "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
+        "received shapes (3,), (7, 3) and (7, 5)",
+    ),
+    "kernel wider than the image": (
+        lambda: cc.Conv2d(2, 3, (2, 5)).output_shape((7, 2, 3, 4)),
+        "kernel: expected at most (3, 4), the padded image; received (2, 5)",
     ),
     "keys of another width": (
         lambda: cc.ScaledDotProductAttention().output_shape((2, 4, 3), (2, 7, 5), (2, 7, 5)),

@@ -459,6 +459,15 @@ def test_a_loss_takes_the_targets_that_it_draws(trial: Trial, dtype: str) -> Non
         assert np.all(drawn >= 0)
 
 
+@pytest.mark.parametrize("shape", [(1000, C), (2, 500, C)])
+def test_no_class_is_preferred_where_targets_are_drawn(shape: tuple[int, ...]) -> None:
+    generator = np.random.Generator(np.random.PCG64(20240304))
+    drawn = cc.CrossEntropy().draw_target(generator, shape).reshape(-1, C)
+    # The mean of 16,000 throws of a die of 5 has a standard deviation of 0.0032.
+    np.testing.assert_allclose(drawn.mean(axis=0), 1 / C, atol=0.016)
+    assert len(np.unique(drawn, axis=0)) > 100
+
+
 REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
     "a column against numbers": (
         cc.MeanSquaredError(),
@@ -501,6 +510,18 @@ REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
         np.arange(N),
         (N, C),
         "expected class indices from 0 to 4; received indices from 0 to 6",
+    ),
+    "one class too many": (
+        cc.SoftmaxCrossEntropy(),
+        np.arange(N) % (C + 1),
+        (N, C),
+        "expected class indices from 0 to 4; received indices from 0 to 5",
+    ),
+    "one class too many in blocks of rows": (
+        cc.SoftmaxCrossEntropy(),
+        np.full((3, N), C),
+        (3, N, C),
+        "expected class indices from 0 to 4; received indices from 5 to 5",
     ),
     "a negative class": (
         cc.SoftmaxCrossEntropy(),

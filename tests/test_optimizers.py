@@ -520,6 +520,23 @@ def test_an_element_without_gradient_does_not_move() -> None:
             assert step["weight"][0, 0] == weight[0, 0]
 
 
+def test_what_is_not_said_is_this() -> None:
+    assert vars(cc.SGD(0.1)) == {
+        "learning_rate": 0.1,
+        "momentum": 0.0,
+        "dampening": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+    }
+    assert vars(cc.Adam(0.1)) == {
+        "learning_rate": 0.1,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+        "weight_decay": 0.0,
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 nan, inf = float("nan"), float("inf")
@@ -560,6 +577,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "beta1 1": (lambda: cc.Adam(0.1, beta1=1.0), "beta1: expected a number in [0, 1); received 1.0"),
     "beta1 < 0": (lambda: cc.Adam(0.1, beta1=-0.1), "beta1: expected a number in [0, 1); received -0.1"),
     "beta2 1": (lambda: cc.Adam(0.1, beta2=1.0), "beta2: expected a number in [0, 1); received 1.0"),
+    "beta2 < 0": (lambda: cc.Adam(0.1, beta2=-0.1), "beta2: expected a number in [0, 1); received -0.1"),
+    "sgd decay infinite": (
+        lambda: cc.SGD(0.1, weight_decay=inf),
+        "weight_decay: expected a number of at least 0; received inf",
+    ),
+    "adam decay infinite": (
+        lambda: cc.Adam(0.1, weight_decay=inf),
+        "weight_decay: expected a number of at least 0; received inf",
+    ),
     "beta2 nan": (lambda: cc.Adam(0.1, beta2=nan), "beta2: expected a number in [0, 1); received nan"),
     "epsilon < 0": (lambda: cc.Adam(0.1, epsilon=-1e-8), "epsilon: expected a number of at least 0; received -1e-08"),
     "epsilon infinite": (lambda: cc.Adam(0.1, epsilon=inf), "epsilon: expected a number of at least 0; received inf"),
@@ -607,6 +633,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "weight_decay: expected a number of at least 0; received -0.1",
     ),
 }
+
+
+def test_the_ends_of_the_ranges_are_in_them() -> None:
+    assert cc.SGD(0.0, momentum=0.0, dampening=0.0, weight_decay=0.0).learning_rate == 0
+    assert cc.SGD((0.0, 1e300), momentum=2.0**-1074, dampening=0.0).momentum > 0
+    assert cc.Adam(0.0, beta1=0.0, beta2=0.0, epsilon=0.0, weight_decay=0.0).beta1 == 0
 
 
 @pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=REFUSED)

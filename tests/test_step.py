@@ -1,5 +1,6 @@
 """The training step: what is computed, in which order, under which names, and what each thing is made of."""
 
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -418,6 +419,29 @@ def test_all_gradients_come_from_the_weights_of_before_the_step() -> None:
     assert not np.array_equal(trace["0/backward/through"], trace["0/backward/out"] @ trace["0/update/out.weight"].T)
 
 
+def test_a_statistic_goes_on_from_what_the_step_before_made_of_it() -> None:
+    generator = np.random.Generator(np.random.PCG64(20240305))
+    weights = {"in.weight": generator.standard_normal((I, O)), "in.bias": generator.standard_normal(O)}
+    case = cc.Case(
+        name="normalised",
+        nodes=(cc.Node("in", cc.Dense(I, O)), cc.Node("y", cc.BatchNorm(O, momentum=0.25, running_variance="biased"))),
+        loss=cc.MeanSquaredError(),
+        optimizer=cc.SGD(0.1),
+        weights={**weights, "y.weight": np.ones(O), "y.bias": np.zeros(O)},
+        batches=tuple(cc.Batch(generator.standard_normal((N, I)), generator.standard_normal((N, O))) for _ in range(3)),
+        steps=3,
+    )
+    trace = cc.record(case)
+    mean, variance = np.zeros(O), np.ones(O)
+    for step in range(3):
+        seen = trace[f"{step}/forward/in"]
+        mean, variance = 0.75 * mean + 0.25 * seen.mean(axis=0), 0.75 * variance + 0.25 * seen.var(axis=0)
+        np.testing.assert_allclose(trace[f"{step}/state/y.running_mean"], mean, rtol=1e-13)
+        np.testing.assert_allclose(trace[f"{step}/state/y.running_var"], variance, rtol=1e-13)
+    (last,) = (operation for operation in trace.operations if operation.name == "2/forward(y)")
+    assert last.inputs[-2:] == ("1/state/y.running_mean", "1/state/y.running_var")
+
+
 @pytest.mark.parametrize(
     ("optimizer", "remembers"),
     [
@@ -568,6 +592,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         shared({"weight": "o"}, {}),
         "nodes.j.parameters: expected a parameter's name that is no node's; received 'o'",
     ),
+    "a parameter named as what an optimizer may remember of another": (
+        {
+            **shared({"weight": "w"}, {"weight": "w.step"}),
+            "weights": {
+                "w": np.zeros((I, O)),
+                "w.step": np.zeros((O, C)),
+                "j.bias": np.zeros(O),
+                "o.bias": np.zeros(C),
+            },
+        },
+        "nodes: expected a name that does not continue that of the parameter 'w'; received 'w.step'",
+    ),
     "a parameter with a reserved name": (
         shared({"weight": "target"}, {}),
         "nodes.j.parameters: expected a parameter's name that is no node's; received 'target'",
@@ -617,6 +653,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nan": (
         {"weights": weights(j_bias=[0, 0, np.nan, 0, 0])},
         "weights.j.bias: expected finite numbers of float64; received nan at [2]",
+    ),
+    "the first of two that are not finite": (
+        {"weights": weights(j_bias=[0, 0, np.inf, np.nan, 0])},
+        "weights.j.bias: expected finite numbers of float64; received inf at [2]",
     ),
     "infinity": (
         {"batches": (cc.Batch([[0, 0, 0], [0, -np.inf, 0]], np.zeros((2, C))),)},
@@ -755,6 +795,13 @@ def test_an_error_says_what_was_expected_and_what_was_received() -> None:
     assert str(error) == "mine.toml: nodes.k.inputs: expected 2; received 3"
     assert str(cc.CaseError("2", "3")) == "expected 2; received 3"
     assert isinstance(error, ValueError)
+    assert error.args == ("2", "3")
+
+
+def test_an_error_is_the_same_in_another_process() -> None:
+    error = cc.CaseError("2", "3", key="inputs", file="mine.toml")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), vars(again), again.args) == (str(error), vars(error), error.args)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -91,7 +91,8 @@ class Layer:
         Raises:
             CaseError: the shapes do not fit the layer.
         """
-        return shapes[0]
+        (x,) = shapes
+        return x
 
 
 def require_rank(shape: Shape, rank: int, layout: str) -> None:
