@@ -1162,6 +1162,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no steps in time": (
         lambda: cc.Lstm(3, 2).output_shape((7, 0, 3)),
         "expected a sequence of at least one step; received shape (7, 0, 3)",
+    ),
     "indices for numbers, beside two that take them": (
         lambda: embedded(
             [[0, 2]],
