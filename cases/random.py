@@ -214,7 +214,12 @@ class Drawn:
         self.add(LAYERS["add"](), first, self.last)
 
     def gated(self, kind: str | None = None) -> None:
-        """One value as a gate of another, both made of the last one: in one piece or in two."""
+        """One value as a gate of another, both made of the last one: in one piece or in two.
+
+        Before it a normalisation, as in most networks that have gates: products of products would grow without end.
+        """
+        self.activation()
+        self.normalisation()
         if (kind or self.one_of(*GATES)) == "glu" and self.form != "images":
             self.add(LAYERS["dense"](self.shape[-1], 2 * self.width()))  # type: ignore[call-arg]
             self.add(LAYERS["glu"]())

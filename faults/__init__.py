@@ -15,19 +15,24 @@ from . import (
     classes,
     clipping,
     dropout,
+    gated,
+    hard,
     layers,
     losses,
     normalisation,
     optimizers,
     positions,
+    rectifiers,
     recurrent,
+    softmax,
     steps,
 )
 from .base import Fault, Mistake, record
 from .conventions import conventions_at, conventions_of
 
 FAMILIES = (
-    *(layers, affine, attention, positions, recurrent, normalisation, activations, dropout),
+    *(layers, affine, attention, positions, recurrent, normalisation, dropout),
+    *(activations, rectifiers, hard, gated, softmax),
     *(losses, classes, clipping, optimizers, steps),
 )
 

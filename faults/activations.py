@@ -1,14 +1,44 @@
-"""Mistakes in functions of single numbers, and in softmax."""
+"""Mistakes in functions of single numbers: in any of them, and in those of reference/layers/activations.py."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..reference.layers import Array, Gelu, Layer, Parameters, Relu, Shape, Sigmoid, Softmax, Tanh
+from ..reference.layers import (
+    Array,
+    Celu,
+    Elu,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    Hardtanh,
+    Layer,
+    LeakyRelu,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    Parameters,
+    Relu,
+    Relu6,
+    Selu,
+    Shape,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from ..reference.layers.activations import logistic
 from ..reference.layers.base import zeros_where
 from .base import LayerFault
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
+
+FUNCTIONS = (
+    *(Tanh, Sigmoid, LogSigmoid, Softplus, Softsign, LeakyRelu, Elu, Selu, Celu),
+    *(Hardtanh, Relu6, HardSigmoid, HardSwish, Gelu, Silu, Mish, Softmax, LogSoftmax),
+)
 
 
 class GradientUnchanged(LayerFault):
@@ -22,7 +52,7 @@ class GradientUnchanged(LayerFault):
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return isinstance(layer, Tanh | Sigmoid | Gelu | Softmax)
+        return isinstance(layer, FUNCTIONS)
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         return dy, {}
@@ -40,7 +70,7 @@ class DerivativeAtTheOutput(LayerFault):
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return isinstance(layer, Tanh | Sigmoid | Gelu)
+        return isinstance(layer, Tanh | Sigmoid | LogSigmoid | Softplus | Softsign | Gelu | Silu | Mish)
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
         y, _ = super().forward(x, params)
@@ -144,94 +174,99 @@ class SigmoidDerivativeSign(LayerFault, Sigmoid):
         return dy * (y * (1 + y)), {}
 
 
-class DiagonalJacobian(LayerFault, Softmax):
-    """Softmax is differentiated as if every output had one input: ``dx = dy y (1 - y)``.
+class LogarithmForgotten(LayerFault, LogSigmoid):
+    """The derivative of log_sigmoid is that of sigmoid, ``s (1 - s)``: the logarithm around it is left out.
 
-    This is sigmoid's formula, and the diagonal of softmax's Jacobian; but every output depends on all inputs of its
-    row. The rows of the gradient do not add up to 0, as they must: softmax does not change when a row is shifted.
-    """
-
-    number = 5
-    wrong = ("backward",)
-
-    @classmethod
-    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return inputs[0][-1] > 1
-
-    def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
-        return dy * (y * (1 - y)), {}
-
-
-class SoftmaxOverTheRows(LayerFault, Softmax):
-    """Softmax runs down the columns: what adds up to 1 is each class over the batch.
-
-    The axis is 0 by default or by habit from single rows. The forward and its backward fit each other, so that a test
-    of the gradient alone passes; with one row every probability is 1 and every gradient 0.
-    """
-
-    wrong = ("forward", "backward")
-
-    @classmethod
-    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        return len(inputs[0]) > 1
-
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y = super().forward(x.swapaxes(0, -1), params)[0].swapaxes(0, -1)
-        return y, y
-
-    def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
-        dx, _ = super().backward(dy.swapaxes(0, -1), y.swapaxes(0, -1), params)
-        return dx.swapaxes(0, -1), {}
-
-
-class ProductRuleForgotten(LayerFault, Gelu):
-    """``x Phi(x)`` is differentiated as if Phi were a constant: ``dx = dy Phi(x)``.
-
-    relu is the same product with a mask for Phi, whose derivative is 0 and may be left out; here ``x phi(x)`` is
-    missing. Far from 0 nothing shows; at 1 the derivative is 0.84 where it should be 1.08.
+    The logarithm was put there for the sake of the forward alone, against underflow. Dividing by s is what it does to
+    the derivative, and far below 0, where the loss is largest, the gradient vanishes in place of being 1.
     """
 
     wrong = ("backward",)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        _, distribution = saved
-        return dy * distribution, {}
+    def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
+        sigmoid = logistic(x)
+        return dy * (sigmoid * (1 - sigmoid)), {}
 
 
-class GeluBySigmoid(LayerFault, Gelu):
-    """``x sigmoid(1.702 x)``, the quick approximation, takes the place of Phi.
+class LogisticMirrored(LayerFault):
+    """The logistic function in the derivative has the argument of the wrong sign: ``s(x)`` for ``s(-x)``.
 
-    It was published beside the one by tanh, and some networks were trained with it, CLIP among them: a port must know
-    which. It is off by up to 0.02, forty times as much as the other, and no higher precision makes that less.
+    The derivative of softplus is s(x) and that of log_sigmoid, which is softplus turned twice, is s(-x). With the two
+    confused the steep half is taken for the flat one.
     """
 
-    wrong = ("forward", "backward")
+    wrong = ("backward",)
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
-        distribution, _ = Sigmoid().forward(1.702 * x, {})
-        return x * distribution, (x, distribution)
+    @classmethod
+    def possible(cls, layer: Layer, *inputs: Shape) -> bool:
+        return isinstance(layer, LogSigmoid | Softplus)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        x, distribution = saved
-        return dy * (distribution + x * 1.702 * distribution * (1 - distribution)), {}
+    def backward(self, dy: Array, saved: Array, params: Parameters) -> Gradients:
+        # s(-x) = 1 - s(x)
+        return dy - super().backward(dy, saved, params)[0], {}
 
 
-class GeluSlopeApproximated(LayerFault, Gelu):
-    """The forward is exact, and the backward differentiates the approximation by tanh.
+class SoftplusSlopeTimesBeta(LayerFault, Softplus):
+    """The derivative of softplus is multiplied by beta: ``beta s(beta x)``.
 
-    The forward calls a library's erf, and the derivative is copied from a text that approximates. The two are so near,
-    some thousandths apart at most, that a check by finite differences with a generous tolerance passes.
+    The chain rule brings a beta out of the exponential, which the division of the forward takes away again; here the
+    division was forgotten. At the default, 1, nothing shows.
     """
 
-    number = 17
     wrong = ("backward",)
 
     @classmethod
     def possible(cls, layer: Any, *inputs: Shape) -> bool:
-        return bool(layer.approximate == "none")
+        return bool(layer.beta != 1)
+
+    def backward(self, dy: Array, z: Array, params: Parameters) -> Gradients:
+        return self.beta * super().backward(dy, z, params)[0], {}
+
+
+class SoftplusNotDivided(LayerFault, Softplus):
+    """Softplus is ``log(1 + exp(beta x))``, not divided by beta.
+
+    Beta is taken for a scale of the input. Forward and backward fit each other, so that a test of the gradient passes;
+    but far above 0 the layer multiplies by beta where it should do nothing.
+    """
+
+    wrong = ("forward", "backward")
+
+    @classmethod
+    def possible(cls, layer: Any, *inputs: Shape) -> bool:
+        return bool(layer.beta != 1)
+
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+        y, z = super().forward(x, params)
+        return self.beta * y, z
+
+    def backward(self, dy: Array, z: Array, params: Parameters) -> Gradients:
+        return super().backward(self.beta * dy, z, params)
+
+
+class SoftsignSquareForgotten(LayerFault, Softsign):
+    """The derivative of softsign is written ``1 / (1 + |x|)``, without the square.
+
+    The rule for quotients divides by the square of the divisor. Where x is near 0 the two are one; at 1 the gradient is
+    twice what it should be.
+    """
+
+    wrong = ("backward",)
 
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        approximate = self.right(approximate="tanh")
-        _, saved_by_tanh = approximate.forward(saved[0], params)
-        dx: Array = approximate.backward(dy, saved_by_tanh, params)[0]
-        return dx, {}
+        _, divisor = saved
+        return dy / divisor, {}
+
+
+class SoftsignAbsoluteForgotten(LayerFault, Softsign):
+    """The divisor is differentiated as ``1 + x``: the derivative is ``(1 - y) / (1 + |x|)``.
+
+    The absolute value has the sign of x as its derivative, which was dropped. For positive inputs all is right, for
+    negative ones the gradient is too large: at -1 three times.
+    """
+
+    wrong = ("backward",)
+
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
+        y, divisor = saved
+        return dy * (1 - y) / divisor, {}

@@ -15,6 +15,7 @@ from crosscheck.arithmetic.base import raw
 from crosscheck.arithmetic.poison import Poison
 from crosscheck.cases import built_in
 from crosscheck.cases.drawing import draw_batch, draw_weights
+from crosscheck.cases.random import KINKS
 from crosscheck.faults import FAULTS, Fault, conventions_at, conventions_of, faults_at, faults_of, record
 from crosscheck.faults.base import mixed
 from crosscheck.reference import Loss, train
@@ -55,7 +56,30 @@ def scored(loss: Loss) -> cc.Case:
     return drawn(name, (cc.Node("y", cc.Dense(3, 4)),), (7, 3), cc.SGD(0.25), loss=loss)
 
 
+def at_kinks(at_zero: Any = "left", at_bounds: Any = "outside") -> cc.Case:
+    """Layers with kinks, each given an input of which every element lies at a kink of one of them."""
+    layers = (
+        *(cc.LeakyRelu(0.25, at_zero), cc.PRelu(6, at_zero), cc.Elu(0.5, at_zero), cc.Selu(at_zero)),
+        *(cc.Hardtanh(at_bounds=at_bounds), cc.Relu6(at_bounds), cc.HardSwish(at_bounds)),
+    )
+    nodes = [cc.Node(layer.kind, layer, ("input",)) for layer in layers]
+    for before, (number, node) in zip([nodes[0].name, *map(str, range(1, 6))], enumerate(nodes[1:], 1), strict=True):
+        nodes.append(cc.Node(str(number), cc.Add(), (before, node.name)))
+    nodes.append(cc.Node("y", cc.Dense(6, 4)))
+    graph, loss = resolve(tuple(nodes)), cc.MeanSquaredError()
+    x = np.stack([np.roll([-3.0, -1.0, 0.0, 1.0, 3.0, 6.0], place) for place in range(5)])
+    return cc.Case(
+        name="at-kinks",
+        nodes=graph,
+        loss=loss,
+        optimizer=cc.SGD(0.25),
+        weights=draw_weights(parameter_shapes(graph), seed=2024),
+        batches=(cc.Batch(x, np.random.Generator(np.random.PCG64(1)).standard_normal((5, 4))),),
+    )
+
+
 EXTRA: dict[str, Callable[[], cc.Case]] = {
+    "at kinks": at_kinks,
     "one output": lambda: drawn("one-output", (cc.Node("y", cc.Dense(3, 1)),), (7, 3), cc.SGD(0.25)),
     "decay": lambda: drawn(
         "decay",
@@ -484,8 +508,51 @@ def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, oth
     assert [operation.name for operation in wrong if not other.makes(operation)] == []
     one_row = other.name == "reduction = mean" and len(case.batch(0).inputs) == 1
     without = other.name in ("weighted_mean = rows", "ignored_rows = counted") and not case.loss.class_weights
-    silent = one_row or (without and case.loss.ignore_index is None) or (name, other.name) in SILENT
+    silent = (
+        one_row
+        or off_its_kink(case, other)
+        or (without and case.loss.ignore_index is None)
+        or (name, other.name) in SILENT
+    )
     assert bool(wrong) != silent, "a mean over one row is a sum, one without weights or ignored rows has no conventions"
+
+
+def off_its_kink(case: cc.Case, other: Fault) -> bool:
+    """Whether a convention is about a kink at which no input lies."""
+    if not other.name.startswith("at_"):
+        return False
+    node = next(node for node in case.nodes if node.name == other.site)
+    kinks = [6.0] if other.name.startswith("at_six") else KINKS[node.layer.kind](node.layer)
+    trace = cc.record(case)
+    taken = "data/input" if node.takes == ("input",) else f"forward/{node.takes[0]}"
+    return not any(np.isin(trace[f"{step}/{taken}"], kinks).any() for step in range(case.steps))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "conventions", "followed"),
+    [
+        ("torch", {}, set()),
+        (
+            "torch",
+            {"at_zero": "right", "at_bounds": "inside"},
+            {
+                *(f"at_zero = left, 0/backward({kind})" for kind in ("leaky_relu", "prelu", "elu", "selu")),
+                *(f"at_bounds = outside, 0/backward({kind})" for kind in ("hardtanh", "hard_swish")),
+                "at_six = outside, 0/backward(relu6)",
+            },
+        ),
+        ("jax", {}, {"at_zero = right, 0/backward(leaky_relu)", "at_bounds = inside, 0/backward(hardtanh)"}),
+    ],
+    ids=["torch", "torch-other conventions", "jax"],
+)
+def test_a_framework_that_differs_at_kinks_is_said_to_follow_another_convention(
+    adapter: str, conventions: dict[str, str], followed: set[str], adapter_of: Callable[[str], object]
+) -> None:
+    adapter_of(adapter)
+    found = cc.check(at_kinks(**conventions), [adapter]).subjects[adapter]
+    assert found.verdict == ("disagree" if followed else "agree")
+    assert {f"{one.cause}, {one.operation}" for one in found.diagnosis} == followed
+    assert {one.kind for one in found.diagnosis} <= {"convention"}
 
 
 def test_the_conventions_of_an_operation_are_the_alternatives_to_what_is_behind_it() -> None:

@@ -189,7 +189,7 @@ def log_one_plus_exp(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class Softsign(Layer):
-    """Quotient that nears 1: ``y = x / (1 + |x|)``, with derivative ``(1 - |y|) / (1 + |x|) = 1 / (1 + |x|)^2``.
+    """Quotient that nears 1: ``y = x / (1 + |x|)``, with derivative ``1 / (1 + |x|)^2``.
 
     At 0 both sides have the derivative 1.
 
@@ -215,5 +215,5 @@ class Softsign(Layer):
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
         y, divisor = saved
         # forward was: y = x / divisor, and d divisor / dx is the sign of x, which is that of y
-        dx = dy * (1 - np.abs(y)) / divisor
+        dx = dy / divisor - dy * np.abs(y) / divisor
         return dx, {}

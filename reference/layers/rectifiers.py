@@ -127,7 +127,7 @@ def beside_channels(weight: Array, x: Array) -> Array:
 class Elu(Layer):
     """Exponential linear unit: ``y = x`` where ``x > 0``, and ``alpha (exp(x) - 1)`` elsewhere.
 
-    Below 0 its derivative is ``alpha exp(x) = y + alpha``; at exactly 0 it is alpha (``left``) or 1 (``right``).
+    Below 0 its derivative is ``alpha exp(x)``; at exactly 0 it is alpha (``left``) or 1 (``right``).
 
     Shapes: x and y alike.
 
@@ -147,14 +147,16 @@ class Elu(Layer):
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         # Above 0, where it is not taken, the exponential could overflow.
-        below = zeros_where(x > 0, x)
-        y = np.where(x > 0, x, self.alpha * np.expm1(below))
-        return y, (x, y)
+        exponential = np.expm1(zeros_where(x > 0, x))
+        y = np.where(x > 0, x, self.alpha * exponential)
+        return y, (x, exponential)
 
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, y = saved
-        # forward was: y = x where x > 0, alpha (exp(x) - 1) elsewhere, where dy/dx = alpha exp(x) = y + alpha
-        dx = np.where(rises(x, self.at_zero), dy, dy * (y + self.alpha))
+        x, exponential = saved
+        # forward was: y = x where x > 0, alpha * exponential elsewhere
+        dexponential = dy * self.alpha
+        # forward was: exponential = exp(x) - 1, so d exponential / dx = exponential + 1
+        dx = np.where(rises(x, self.at_zero), dy, dexponential * (exponential + 1))
         return dx, {}
 
 
@@ -162,8 +164,8 @@ class Elu(Layer):
 class Selu(Layer):
     """Scaled exponential linear unit: ``y = scale x`` where ``x > 0``, and ``scale alpha (exp(x) - 1)`` elsewhere.
 
-    Scale and alpha are constants, 1.0507 and 1.6733. Below 0 the derivative is ``y + scale alpha``; at exactly 0 it is
-    ``scale alpha = 1.7581`` (``left``) or ``scale`` (``right``).
+    Scale and alpha are constants, 1.0507 and 1.6733. Below 0 the derivative is ``scale alpha exp(x)``; at exactly
+    0 it is ``scale alpha = 1.7581`` (``left``) or ``scale`` (``right``).
 
     Shapes: x and y alike.
 
@@ -182,14 +184,16 @@ class Selu(Layer):
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         # Above 0, where it is not taken, the exponential could overflow.
-        below = zeros_where(x > 0, x)
-        y = np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(below))
-        return y, (x, y)
+        exponential = np.expm1(zeros_where(x > 0, x))
+        y = np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * exponential)
+        return y, (x, exponential)
 
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, y = saved
-        # forward was: y = scale x where x > 0, scale alpha (exp(x) - 1) elsewhere, where dy/dx = y + scale alpha
-        dx = np.where(rises(x, self.at_zero), SELU_SCALE * dy, dy * (y + SELU_SCALE * SELU_ALPHA))
+        x, exponential = saved
+        # forward was: y = scale * x where x > 0, scale * alpha * exponential elsewhere
+        dexponential = dy * (SELU_SCALE * SELU_ALPHA)
+        # forward was: exponential = exp(x) - 1, so d exponential / dx = exponential + 1
+        dx = np.where(rises(x, self.at_zero), SELU_SCALE * dy, dexponential * (exponential + 1))
         return dx, {}
 
 
@@ -197,7 +201,7 @@ class Selu(Layer):
 class Celu(Layer):
     """Exponential linear unit without an angle: ``y = x`` where ``x > 0``, ``alpha (exp(x / alpha) - 1)`` elsewhere.
 
-    Below 0 its derivative is ``exp(x / alpha) = 1 + y / alpha``. At 0 it is 1 from both sides, whatever alpha is.
+    Below 0 its derivative is ``exp(x / alpha)``. At 0 it is 1 from both sides, whatever alpha is.
 
     Shapes: x and y alike.
 
@@ -223,12 +227,13 @@ class Celu(Layer):
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         # Above 0, where it is not taken, the exponential could overflow.
-        below = zeros_where(x > 0, x)
-        y = np.where(x > 0, x, self.alpha * np.expm1(below / self.alpha))
-        return y, (x, y)
+        exponential = np.expm1(zeros_where(x > 0, x) / self.alpha)
+        y = np.where(x > 0, x, self.alpha * exponential)
+        return y, (x, exponential)
 
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, y = saved
-        # forward was: y = x where x > 0, alpha (exp(x / alpha) - 1) elsewhere, where dy/dx = exp(x / alpha)
-        dx = np.where(x > 0, dy, dy * (1 + y / self.alpha))
+        x, exponential = saved
+        # forward was: y = x where x > 0, alpha * exponential elsewhere, with exponential = exp(x / alpha) - 1,
+        # so d exponential / dx = (exponential + 1) / alpha
+        dx = np.where(x > 0, dy, dy * (exponential + 1))
         return dx, {}

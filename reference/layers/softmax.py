@@ -79,14 +79,20 @@ class LogSoftmax(Layer):
         require_axis(shapes[0])
         return shapes[0]
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         shifted = x - x.max(axis=-1, keepdims=True)
-        y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        return y, y
+        logarithm = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        y = shifted - logarithm
+        return y, (shifted, logarithm)
 
-    def backward(self, dy: Array, y: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = x - log(sum exp(x)), so dx_j = dy_j - sum_i dy_i softmax(x)_j, with softmax(x) = exp(y)
-        dx = dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
+        shifted, logarithm = saved
+        # forward was: y = shifted - logarithm
+        dlogarithm = -dy.sum(axis=-1, keepdims=True)
+        # forward was: logarithm = log(sum exp(shifted)), so d logarithm / d shifted is the softmax
+        softmax = np.exp(shifted - logarithm)
+        # forward was: shifted = x - max(x), which nothing depends on but through x
+        dx = dy + dlogarithm * softmax
         return dx, {}
 
 
