@@ -56,13 +56,13 @@ EQUIVALENT = {"embedding-backward-0": "it negates an array of zeros"}
 
 def flips(kinds: dict[str, type], method: str) -> Iterator[object]:
     for kind, cls in kinds.items():
-        function = cls.__dict__[method]
-        counter = Flip(-1)
-        counter.visit(source_of(function))
-        for place in range(counter.seen):
-            name = f"{kind}-{method}-{place}"
-            if name not in EQUIVALENT:
-                yield pytest.param(cls, method, place, id=name)
+        if method in cls.__dict__:
+            counter = Flip(-1)
+            counter.visit(source_of(cls.__dict__[method]))
+            for place in range(counter.seen):
+                name = f"{kind}-{method}-{place}"
+                if name not in EQUIVALENT:
+                    yield pytest.param(cls, method, place, id=name)
 
 
 def flipped(function: Any, place: int) -> Any:
@@ -74,7 +74,12 @@ def flipped(function: Any, place: int) -> Any:
 
 @pytest.mark.parametrize(
     ("cls", "method", "place"),
-    [*flips(LAYERS, "backward"), *flips(LOSSES, "backward"), *flips(OPTIMIZERS, "update")],
+    [
+        *flips(LAYERS, "backward"),
+        *flips(LAYERS, "step_backward"),
+        *flips(LOSSES, "backward"),
+        *flips(OPTIMIZERS, "update"),
+    ],
 )
 def test_flipped_sign_is_found_where_it_is(cls: type, method: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kind: str = cls.kind  # type: ignore[attr-defined]
@@ -91,9 +96,14 @@ def test_flipped_sign_is_found_where_it_is(cls: type, method: str, place: int, m
         if subject.verdict == "disagree":
             first = next(tensor for tensor in subject.tensors if tensor.name == subject.first_divergence)
             assert first.kind == kind, first
-            assert f"{method}(" in first.operation, first
+            assert f"{method.removeprefix('step_')}(" in first.operation, first
             return
     pytest.fail(f"{kind}.{method} with sign {place} flipped: every case agrees")
+
+
+def test_every_kind_has_signs_to_flip() -> None:
+    methods = {"backward", "step_backward"}
+    assert [kind for kind, cls in {**LAYERS, **LOSSES}.items() if not methods & vars(cls).keys()] == []
 
 
 @cache
@@ -108,10 +118,16 @@ def comparisons() -> list[Comparison]:
     by_tanh = [
         replace(node, layer=cc.Gelu("tanh")) if isinstance(node.layer, cc.Gelu) else node for node in attention.nodes
     ]
+    recurrent = cc.load_case("gru")
+    before = [
+        replace(node, layer=replace(node.layer, reset="before")) if isinstance(node.layer, cc.Gru) else node
+        for node in recurrent.nodes
+    ]
     cases = [
         *map(cc.load_case, built_in()),
         *(replace(regression, optimizer=optimizer) for optimizer in options.values()),
         replace(attention, nodes=tuple(by_tanh)),
+        replace(recurrent, nodes=tuple(before)),
     ]
     baselines = sorted(map(cc.record, cases), key=lambda trace: sum(np.size(trace[name]) for name in trace))
     return [Comparison(trace, cc.Computed()) for trace in baselines]

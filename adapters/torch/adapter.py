@@ -233,7 +233,7 @@ class TorchCompile(Torch):
     @contextmanager
     def settings(self) -> Iterator[None]:
         # Every case compiles the code of Network.forward anew; the limit is meant for one model that keeps changing.
-        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000)
+        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000, allow_rnn=True)
         with warnings.catch_warnings(), limits:
             # torch's compiler imports parts of torch that torch has deprecated.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
