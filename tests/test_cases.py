@@ -147,10 +147,10 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "layer without a kind": (swap(WHOLE, ('kind = "tanh"', "")), "nodes.a.tanh.kind", KINDS, "nothing"),
     "kind is no text": (swap(WHOLE, ('"tanh"', "3")), "nodes.a.tanh.kind", KINDS, "3"),
     "unknown loss": (
-        swap(WHOLE, ("mean_squared_error", "hinge")),
+        swap(WHOLE, ("mean_squared_error", "mean_square_error")),
         "loss.kind",
-        "a kind of loss: 'cross_entropy', 'mean_squared_error', 'softmax_cross_entropy'",
-        "'hinge'",
+        f"a kind of loss: {', '.join(map(repr, sorted(LOSSES)))}",
+        "'mean_square_error' (did you mean 'mean_squared_error'?)",
     ),
     "unknown optimizer": (
         swap(WHOLE, ("sgd", "adamw")),
