@@ -54,13 +54,20 @@ BUILT_IN = (
     "article-batch",
     "attention",
     "convolutional",
+    "counts",
+    "divergence",
     "heads",
+    "margin",
     "mazur",
     "mlp",
+    "probabilities",
     "regression",
     "residual",
+    "robust",
     "single-output",
     "square-kernel",
+    "weighted-classes",
+    "yes-or-no",
 )
 ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
 """Cases whose sizes are the point, or another's; two more have size tests of their own."""
@@ -315,7 +322,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "unknown convention": (
         swap(WHOLE, ('_error"', '_error"\nreduction = "half"')),
         "loss.reduction",
-        "one of 'half_sum', 'mean', 'sum'",
+        "one of 'half_sum', 'mean', 'none', 'sum'",
         "'half'",
     ),
     "hyperparameter out of range": (
