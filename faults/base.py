@@ -127,7 +127,7 @@ class LossFault(Mistake, Loss):
     """A mistake in a loss: in every one, or in the one that the class has as its second base."""
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         """Whether it makes a difference to a loss that is given predictions of these shapes."""
         return True
 

@@ -115,7 +115,7 @@ class WrongClassesForgotten(LossFault, SoftmaxCrossEntropy):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return not loss.label_smoothing and not loss.class_weights
 
     def backward(self, saved: tuple[Array, Array, Any]) -> Array:
@@ -135,7 +135,7 @@ class TargetsTakenToAddUpToOne(LossFault, SoftmaxCrossEntropy):
     only_where = "a row that weighs more or less than 1, or is ignored"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.class_weights) or loss.ignore_index is not None
 
     def backward(self, saved: tuple[Array, Array, Any]) -> Array:
@@ -154,7 +154,7 @@ class SmoothingForgottenInTheGradient(LossFault, SoftmaxCrossEntropy):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.label_smoothing)
 
     def forward(self, z: Array, target: Array) -> tuple[Array, tuple[Array, Array, Any]]:
@@ -174,9 +174,9 @@ class SmoothingSparesTheWantedClass(LossFault, SoftmaxCrossEntropy):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         # With more than that the wanted class would get less than the others.
-        return bool(0 < loss.label_smoothing * prediction[-1] < prediction[-1] - 1)
+        return bool(0 < loss.label_smoothing * predictions[0][-1] < predictions[0][-1] - 1)
 
     def wanted(self, z: Array, target: Array) -> tuple[Array, Any]:
         classes = z.shape[-1]
@@ -196,7 +196,7 @@ class WeightsForgottenInTheGradient(LossFault, Classes):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return len(set(loss.class_weights)) > 1
 
     def forward(self, x: Array, target: Array) -> tuple[Array, Any]:
@@ -215,7 +215,7 @@ class WeightsOfAllClassesDivide(LossFault, Classes):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.class_weights) and loss.weighted_mean == "weights" and loss.reduction.startswith("mean")
 
     def count(self, rows: int, kept: int, mass: Array) -> Any:
@@ -233,8 +233,8 @@ class IgnoredRowsLearned(LossFault, Classes):
     only_where = "a row that is ignored"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
-        return loss.ignore_index is not None and -prediction[-1] <= loss.ignore_index < prediction[-1]
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        return loss.ignore_index is not None and -predictions[0][-1] <= loss.ignore_index < predictions[0][-1]
 
     def ignored(self, target: Array) -> Array:
         none: Array = target != target

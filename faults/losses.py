@@ -49,11 +49,11 @@ class GradientNotAveraged(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         if loss.reduction == "batchmean":
-            return prediction[0] > 1
+            return predictions[0][0] > 1
         over_rows = loss.reduction == "mean" and isinstance(loss, OF_ROWS)
-        return loss.reduction.startswith("mean") and prod(prediction[:-1] if over_rows else prediction) > 1
+        return loss.reduction.startswith("mean") and prod(predictions[0][:-1] if over_rows else predictions[0]) > 1
 
     def backward(self, saved: Any) -> Any:
         return self.right(reduction="sum").backward(saved)
@@ -70,8 +70,8 @@ class GradientDividedByTheFirstAxis(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
-        return loss.reduction == "mean" and isinstance(loss, OF_ROWS) and prod(prediction[1:-1]) > 1
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        return loss.reduction == "mean" and isinstance(loss, OF_ROWS) and prod(predictions[0][1:-1]) > 1
 
     def backward(self, saved: Any) -> Any:
         return changed(self.right(reduction="sum").backward(saved), lambda summed: summed / summed.shape[0])
@@ -88,9 +88,9 @@ class GradientAveragedOverTheRows(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         over_elements = loss.reduction == "mean" and not isinstance(loss, OF_ROWS)
-        return over_elements and len(prediction) > 1 and prediction[-1] > 1
+        return over_elements and len(predictions[0]) > 1 and predictions[0][-1] > 1
 
     def backward(self, saved: Any) -> Any:
         return changed(super().backward(saved), lambda mean: mean * mean.shape[-1])
@@ -119,7 +119,7 @@ class PowerRuleForgotten(LossFault):
     wrong = ("backward",)
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return isinstance(loss, MeanSquaredError | SquaredHinge)
 
     def backward(self, saved: Any) -> Array:
@@ -138,8 +138,8 @@ class TargetsBroadcast(LossFault):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
-        column = len(prediction) == 2 and prediction[0] > prediction[1] == 1
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
+        column = len(predictions[0]) == 2 and predictions[0][0] > predictions[0][1] == 1
         of_errors = isinstance(loss, MeanSquaredError | MeanAbsoluteError | Huber | SmoothL1)
         return column and of_errors and loss.reduction != "none"
 
@@ -176,7 +176,7 @@ class TailNotScaled(LossFault, Huber):
     only_where = "an error above delta"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.delta != 1)
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Array]:
@@ -214,7 +214,7 @@ class SmoothL1TakenForHuber(LossFault, SmoothL1):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.beta != 1)
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Array]:
@@ -308,7 +308,7 @@ class PositiveWeightForgottenInTheGradient(LossFault, BinaryCrossEntropyWithLogi
     only_where = "a target above 0"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return any(weight != 1 for weight in loss.pos_weight)
 
     def backward(self, saved: tuple[Array, Array, Array]) -> Array:
@@ -328,7 +328,7 @@ class PositiveWeightOfEveryOutput(LossFault, BinaryCrossEntropyWithLogits):
     only_where = "a target below 1"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return any(weight != 1 for weight in loss.pos_weight)
 
     def forward(self, z: Array, target: Array) -> tuple[Array, Any]:
@@ -353,7 +353,7 @@ class DivergenceReversed(LossFault, KLDivergence):
     wrong = ("forward", "backward")
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return bool(loss.targets == "logarithms")
 
     def forward(self, log_q: Array, target: Array) -> tuple[Array, Any]:
@@ -426,7 +426,7 @@ class LabelForgottenInTheGradient(LossFault):
     only_where = "a target of -1"
 
     @classmethod
-    def possible(cls, loss: Any, prediction: Shape, *others: Shape) -> bool:
+    def possible(cls, loss: Any, *predictions: Shape) -> bool:
         return isinstance(loss, Hinge | SquaredHinge)
 
     def backward(self, saved: tuple[Array, Array]) -> Array:

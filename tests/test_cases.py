@@ -54,22 +54,7 @@ from crosscheck.reference.network import parameter_shapes, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-BUILT_IN = (
-    "activations",
-    "article",
-    "article-batch",
-    "attention",
-    "character-lstm",
-    "convolutional",
-    "gru",
-    "heads",
-    "mazur",
-    "mlp",
-    "regression",
-    "residual",
-    "single-output",
-    "square-kernel",
-)
+BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parents[1] / "cases").glob("*.toml")))
 ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
 """Cases whose sizes are the point, or another's; two more have size tests of their own."""
 
@@ -155,10 +140,10 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "layer without a kind": (swap(WHOLE, ('kind = "tanh"', "")), "nodes.a.tanh.kind", KINDS, "nothing"),
     "kind is no text": (swap(WHOLE, ('"tanh"', "3")), "nodes.a.tanh.kind", KINDS, "3"),
     "unknown loss": (
-        swap(WHOLE, ("mean_squared_error", "hinge")),
+        swap(WHOLE, ("mean_squared_error", "mean_square_error")),
         "loss.kind",
-        "a kind of loss: 'cross_entropy', 'mean_squared_error', 'softmax_cross_entropy'",
-        "'hinge'",
+        f"a kind of loss: {', '.join(map(repr, sorted(LOSSES)))}",
+        "'mean_square_error' (did you mean 'mean_squared_error'?)",
     ),
     "unknown optimizer": (
         swap(WHOLE, ("sgd", "adamw")),
@@ -323,7 +308,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "unknown convention": (
         swap(WHOLE, ('_error"', '_error"\nreduction = "half"')),
         "loss.reduction",
-        "one of 'half_sum', 'mean', 'sum'",
+        "one of 'half_sum', 'mean', 'none', 'sum'",
         "'half'",
     ),
     "hyperparameter out of range": (

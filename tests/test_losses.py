@@ -434,6 +434,115 @@ def test_without_knowledge_the_loss_is_the_logarithm_of_the_number_of_classes() 
     np.testing.assert_allclose(gradient, (1 / C - np.eye(C)[np.arange(N) % C]) / N, rtol=1e-14)
 
 
+def test_what_a_weighted_mean_divides_by() -> None:
+    """By the weights of the targets, 1 + 3, or by the rows."""
+    z, target = np.array([[1.0, 2.0, 3.0]] * 2), np.array([0, 1])
+    by_weights = cc.SoftmaxCrossEntropy(class_weights=(1.0, 3.0, 2.0))
+    by_rows = cc.SoftmaxCrossEntropy(class_weights=(1.0, 3.0, 2.0), weighted_mean="rows")
+    values = [by_hand(loss, z, target)[0] for loss in (by_weights, by_rows)]
+    np.testing.assert_allclose(values, [1.658, 3.315], atol=5e-4)
+
+
+def test_whether_ignored_rows_count() -> None:
+    z, target = np.array([[1.0, 2.0, 3.0]] * 2), np.array([0, -100])
+    left_out = cc.SoftmaxCrossEntropy(ignore_index=-100)
+    counted = cc.SoftmaxCrossEntropy(ignore_index=-100, ignored_rows="counted")
+    values = [by_hand(loss, z, target)[0] for loss in (left_out, counted)]
+    np.testing.assert_allclose(values, [2.408, 1.204], atol=5e-4)
+
+
+@every_framework
+@pytest.mark.parametrize("kind", [cc.SoftmaxCrossEntropy, cc.NegativeLogLikelihood])
+def test_a_mean_of_nothing_is_nan(framework: str, kind: Any) -> None:
+    z, target = np.array([[1.0, 2.0, 3.0]] * 2), np.array([-100, -100])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(by_hand(kind(ignore_index=-100), z, target)[0])
+    assert np.isnan(FRAMEWORKS[framework](kind(ignore_index=-100), z, target)[0])
+    for loss in (kind("sum", ignore_index=-100), kind(ignore_index=-100, ignored_rows="counted")):
+        value, gradient = by_hand(loss, z, target)
+        assert value == 0
+        assert not gradient.any()
+        assert FRAMEWORKS[framework](loss, z, target)[0] == 0
+
+
+def test_an_ignored_row_may_hold_anything() -> None:
+    log_p, target = np.array([[-np.inf, 0.0], [-0.5, -1.5]]), np.array([-1, 1])
+    value, gradient = by_hand(cc.NegativeLogLikelihood(ignore_index=-1), log_p, target)
+    assert value == 1.5
+    assert gradient.tolist() == [[0, 0], [0, -1]]
+
+
+def test_smoothed_labels_are_mixed_with_all_classes() -> None:
+    z, indices = draw(TRIALS["softmax_cross_entropy-mean-indices-rows"], "float64")
+    smoothed = by_hand(cc.SoftmaxCrossEntropy(label_smoothing=0.25), z, indices)
+    by_row = by_hand(cc.SoftmaxCrossEntropy(targets="distributions"), z, 0.75 * np.eye(C)[indices] + 0.25 / C)
+    for found, expected in zip(smoothed, by_row, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_a_log_softmax_and_its_likelihood_are_the_fused_loss() -> None:
+    z, indices = draw(TRIALS["softmax_cross_entropy-mean-indices-rows"], "float64")
+    log_p = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    options: dict[str, Any] = {"class_weights": WEIGHTS, "ignore_index": 2}
+    value, dlog_p = by_hand(cc.NegativeLogLikelihood(**options), log_p, indices)
+    fused, dz = by_hand(cc.SoftmaxCrossEntropy(**options), z, indices)
+    np.testing.assert_allclose(value, fused, rtol=1e-14)
+    through = dlog_p - np.exp(log_p) * dlog_p.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(through, dz, rtol=1e-12, atol=1e-15)
+
+
+def test_what_happens_to_a_probability_of_0_that_was_wanted_otherwise() -> None:
+    p, target = np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    floored, gradient = quiet(p, target, "floored")
+    assert floored == 100
+    np.testing.assert_allclose(gradient, [-5e11, 5e11])
+    clipped, gradient = quiet(p, target, "clipped")
+    np.testing.assert_allclose(clipped, -np.log(1e-7), rtol=1e-8)
+    assert gradient.tolist() == [0, 0]
+    unbounded, gradient = quiet(p, target, "unbounded")
+    assert unbounded == np.inf
+    assert gradient.tolist() == [-np.inf, np.inf]
+
+
+def quiet(p: Array, target: Array, extremes: Any) -> tuple[Array, ...]:
+    """Binary cross-entropy and its gradient, without a warning of a logarithm of 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return by_hand(cc.BinaryCrossEntropy(extremes=extremes), p, target)
+
+
+@pytest.mark.parametrize("extremes", ["floored", "clipped"])
+def test_torch_has_the_same_at_the_extremes(extremes: Any) -> None:
+    p, target = np.array([0.0, 1.0, 1e-20, 1e-13, 0.5]), np.array([1.0, 0.0, 1.0, 0.25, 0.0])
+    found = quiet(p, target, extremes)
+    require_alike(found, by_torch(cc.BinaryCrossEntropy(extremes=extremes), p, target), "float64")
+
+
+def test_smooth_l1_is_hubers_over_its_width() -> None:
+    y, target = np.array([2.0]), np.zeros(1)
+    assert by_hand(cc.Huber(delta=0.5), y, target)[0] == 0.875
+    assert by_hand(cc.SmoothL1(beta=0.5), y, target)[0] == 1.75
+
+
+def test_the_mean_of_a_divergence_is_not_that_of_its_rows() -> None:
+    log_q, target = np.log(np.array([[0.25, 0.75], [0.5, 0.5]])), np.array([[0.5, 0.5], [0.125, 0.875]])
+    by_rows, by_elements = (by_hand(cc.KLDivergence(reduction), log_q, target) for reduction in ("batchmean", "mean"))
+    rows = [0.5 * np.log(2) + 0.5 * np.log(2 / 3), 0.125 * np.log(0.25) + 0.875 * np.log(1.75)]
+    np.testing.assert_allclose(by_rows[0], np.mean(rows), rtol=1e-14)
+    for found, expected in zip(by_elements, by_rows, strict=True):
+        np.testing.assert_allclose(found, expected / 2, rtol=1e-14)
+
+
+@every_trial
+def test_without_a_reduction_the_losses_are_those_of_the_sum(trial: Trial) -> None:
+    arrays = draw(trial, "float64")
+    losses, *gradients = by_hand(replace(trial.loss, reduction="none"), *arrays)  # type: ignore[type-var, call-arg]
+    total, *expected = by_hand(replace(trial.loss, reduction="sum"), *arrays)  # type: ignore[type-var, call-arg]
+    assert losses.shape in (trial.shape, trial.shape[:-1])
+    np.testing.assert_allclose(losses.sum(), total, rtol=1e-13)
+    for found, of_sum in zip(gradients, expected, strict=True):
+        np.testing.assert_array_equal(found, of_sum)
+
+
 def test_a_probability_of_zero() -> None:
     with np.errstate(all="ignore"):
         wanted, _ = cc.CrossEntropy().forward(np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]]))
@@ -541,6 +650,54 @@ REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
         (C,),
         "prediction: expected a prediction of shape (..., N, C); received shape (5,)",
     ),
+    "a class beside the ignored one": (
+        cc.NegativeLogLikelihood(ignore_index=-1),
+        np.arange(N) - 1,
+        (N, C),
+        "expected class indices from 0 to 4, or -1; received indices from 0 to 5",
+    ),
+    "too few weights": (
+        cc.SoftmaxCrossEntropy(class_weights=(1.0, 2.0)),
+        np.zeros(N, int),
+        (N, C),
+        "class_weights: expected no weight, or 5, one for each class; received 2",
+    ),
+    "too many weights": (
+        cc.BinaryCrossEntropyWithLogits(pos_weight=(1.0, 2.0)),
+        np.zeros((N, C)),
+        (N, C),
+        "pos_weight: expected no weight, 1 or 5, one for each output; received 2",
+    ),
+    "a yes of 2": (
+        cc.BinaryCrossEntropy(),
+        np.full((N, C), 2.0),
+        (N, C),
+        "expected targets from 0 to 1; received targets from 2.0 to 2.0",
+    ),
+    "a label of 0": (
+        cc.Hinge(),
+        np.zeros((N, C)),
+        (N, C),
+        "expected targets of -1 or 1; received 0.0",
+    ),
+    "half a count below 0": (
+        cc.PoissonNLL(),
+        np.full((N, C), -0.5),
+        (N, C),
+        "expected counts, of at least 0; received -0.5",
+    ),
+    "a negative probability": (
+        cc.KLDivergence(),
+        np.full((N, C), -0.5),
+        (N, C),
+        "expected probabilities, of at least 0; received -0.5",
+    ),
+    "one prediction of two": (
+        cc.GaussianNLL(),
+        np.zeros((N, C)),
+        (N, C),
+        "prediction: expected 2 predictions; received 1",
+    ),
 }
 
 
@@ -550,6 +707,39 @@ def test_targets_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(cc.CaseError) as caught:
         loss.check_target(target, prediction)
+    assert str(caught.value) == message
+
+
+def test_predictions_of_different_shapes_are_refused() -> None:
+    with pytest.raises(cc.CaseError) as caught:
+        cc.TripletMargin().check_target(np.zeros(0), (N, C), (N, C), (N, 1))
+    expected = "expected predictions of one shape; received shapes (7, 5), (7, 5), (7, 1)"
+    assert str(caught.value) == f"prediction: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cc.Huber(delta=0.0), "delta: expected a number above 0; received 0.0"),
+        (lambda: cc.SmoothL1(beta=-1.0), "beta: expected a number above 0; received -1.0"),
+        (lambda: cc.GaussianNLL(epsilon=0.0), "epsilon: expected a number above 0; received 0.0"),
+        (lambda: cc.PoissonNLL(epsilon=-1.0), "epsilon: expected a number of at least 0; received -1.0"),
+        (lambda: cc.TripletMargin(margin=0.0), "margin: expected a number above 0; received 0.0"),
+        (lambda: cc.CosineEmbedding(margin=1.5), "margin: expected a number from -1 to 1; received 1.5"),
+        (
+            lambda: cc.SoftmaxCrossEntropy(label_smoothing=1.5),
+            "label_smoothing: expected a number from 0 to 1; received 1.5",
+        ),
+        (
+            lambda: cc.SoftmaxCrossEntropy(targets="distributions", ignore_index=0),
+            "targets: expected targets of indices, of which one can be ignored; received 'distributions'",
+        ),
+    ],
+    ids=["delta", "beta", "variance", "rate", "triplet", "cosine", "smoothing", "ignored distributions"],
+)
+def test_what_a_loss_cannot_be_is_refused(make: Callable[[], Loss], message: str) -> None:
+    with pytest.raises(cc.CaseError) as caught:
+        make()
     assert str(caught.value) == message
 
 

@@ -259,7 +259,7 @@ class NegativeLogLikelihood(Classes):
         index = np.where(ignored, 0, target)[..., None]
         weight = zeros_where(ignored, self.weights(log_p)[index[..., 0]])
         count = self.count(target.size, target.size - int(ignored.sum()), weight.sum())
-        rows = zeros_where(ignored, -weight * np.take_along_axis(log_p, index, axis=-1)[..., 0])
+        rows = -weight * zeros_where(ignored, np.take_along_axis(log_p, index, axis=-1)[..., 0])
         loss = rows if self.reduction == "none" else rows.sum() / self.divisor(count, log_p.shape[-1])
         return loss, (log_p, index, weight, count)
 

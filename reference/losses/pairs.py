@@ -23,8 +23,9 @@ from .base import (
 
 __all__ = ["CosineEmbedding", "TripletMargin"]
 
-EPSILON = 1e-12
-"""What is added to the square of a norm, so that a row of zeros has a direction."""
+EPSILON = 9.999999960041972e-13
+"""What is added to the square of a norm, so that a row of zeros has a direction: torch's 1e-12, which is in float32
+whatever the dtype."""
 
 
 @dataclass(frozen=True)

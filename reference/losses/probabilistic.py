@@ -25,8 +25,8 @@ __all__ = ["BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "GaussianNLL", 
 
 LOG_FLOOR = -100
 """The least logarithm of a probability, in torch and Paddle."""
-DENOMINATOR_FLOOR = 1e-12
-"""The least ``p (1 - p)`` by which they divide."""
+DENOMINATOR_FLOOR = 9.999999960041972e-13
+"""The least ``p (1 - p)`` by which they divide: 1e-12, in float32 whatever the dtype."""
 CLIPPED_AT = 1e-7
 """How near to 0 and 1 Keras lets a probability come."""
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from ....reference import losses
+from ....reference.losses.pairs import EPSILON
 from .base import LossPart
 
 HINGES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -205,7 +206,7 @@ class CosineEmbedding(nn.Module):
         if self.slope == "one":
             rows = functional.cosine_embedding_loss(a, b, signs, self.margin, reduction="none")
         else:
-            cos = (a * b).sum(-1) / torch.sqrt(((a * a).sum(-1) + 1e-12) * ((b * b).sum(-1) + 1e-12))
+            cos = (a * b).sum(-1) / torch.sqrt(((a * a).sum(-1) + EPSILON) * ((b * b).sum(-1) + EPSILON))
             rows = torch.where(signs > 0, 1 - cos, HINGES[self.slope](cos - self.margin))
         return reduced(rows.reshape(target.shape), self.reduction)
 
