@@ -57,6 +57,7 @@ BUILT_IN = (
     "heads",
     "mazur",
     "mlp",
+    "pooling",
     "regression",
     "residual",
     "single-output",
