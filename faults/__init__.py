@@ -14,6 +14,7 @@ from . import (
     attention,
     classes,
     clipping,
+    convolution,
     dropout,
     gated,
     hard,
@@ -21,17 +22,19 @@ from . import (
     losses,
     normalisation,
     optimizers,
+    pooling,
     positions,
     rectifiers,
     recurrent,
     softmax,
     steps,
+    structure,
 )
 from .base import Fault, Mistake, record
 from .conventions import conventions_at, conventions_of
 
 FAMILIES = (
-    *(layers, affine, attention, positions, recurrent, normalisation, dropout),
+    *(layers, affine, convolution, pooling, structure, attention, positions, recurrent, normalisation, dropout),
     *(activations, rectifiers, hard, gated, softmax),
     *(losses, classes, clipping, optimizers, steps),
 )

@@ -1,16 +1,16 @@
-"""Mistakes in layers that are linear in their weight: dense, embedding, convolution."""
+"""Mistakes in layers that are linear in their weight: dense and embedding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from ..reference import Case, Operation
-from ..reference.layers import Array, Bilinear, Conv2d, Dense, Embedding, Parameters, Shape
+from ..reference.layers import Array, Bilinear, Dense, Embedding, Parameters, Shape
 from .base import Fault, LayerFault, done
 
 Gradients: TypeAlias = tuple[Array, dict[str, Array]]
@@ -203,154 +203,3 @@ class IndicesFromOne(LayerFault, Embedding):
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
         return super().forward(x - 1, params)
-
-
-class KernelMisread(LayerFault, Conv2d):
-    """The kernel is read in another order than it is kept, forward and backward alike, and its gradient with it."""
-
-    def read(self, params: Parameters) -> dict[str, Array]:
-        """The parameters, or their gradients, with the kernel in the other order; twice is as it was."""
-        raise NotImplementedError
-
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, self.read(params))
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, self.read(params))
-        return dx, self.read(dparams)
-
-
-class KernelFlipped(KernelMisread):
-    """The kernel is turned by half a turn before it is laid on: convolution as mathematics defines it.
-
-    Signal processing's ``convolve`` flips, deep learning's convolution does not. Forward and backward fit each other
-    and training works; only weights from elsewhere, if they are not symmetric, give something else.
-    """
-
-    number = 10
-    wrong = ("forward", "backward")
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        return max(layer.kernel) > 1
-
-    def read(self, params: Parameters) -> dict[str, Array]:
-        return flipped(params)
-
-
-class KernelHeightAsWidth(KernelMisread):
-    """Height and width of the kernel are exchanged, as by weights that were transposed on the way.
-
-    Square kernels let it pass, and those that are symmetric about their diagonal do not even change. An edge detector
-    finds the edges that run the other way.
-    """
-
-    number = 10
-    wrong = ("forward", "backward")
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        return layer.kernel[0] == layer.kernel[1] > 1
-
-    def read(self, params: Parameters) -> dict[str, Array]:
-        return turned(params)
-
-
-class KernelUpsideDown(KernelMisread):
-    """The kernel is laid on upside down: its rows in reverse, its columns as they are.
-
-    One axis is flipped where both or none should be, as by images that are stored from the bottom up. Kernels that are
-    symmetric from top to bottom do not tell; forward and backward fit each other, so that training works.
-    """
-
-    number = 10
-    wrong = ("forward", "backward")
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        return min(layer.kernel) > 1
-
-    def read(self, params: Parameters) -> dict[str, Array]:
-        return upside_down(params)
-
-
-class KernelReadByColumns(LayerFault, Conv2d):
-    """The numbers of each kernel are laid out column by column, though they are stored row by row.
-
-    Some languages store matrices by columns, and a file of plain numbers does not say which it was written by. The
-    shape is right and every number is there; that they stand in other places shows only in what comes out.
-    """
-
-    number = 10
-    wrong = ("forward", "backward")
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        height, width = layer.kernel
-        return min(height, width) > 1 and height != width  # a square one has height and width exchanged
-
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Any]:
-        return super().forward(x, self.by_columns(params))
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, self.by_columns(params))
-        dweight = dparams["weight"]
-        return dx, {**dparams, "weight": dweight.swapaxes(2, 3).reshape(dweight.shape)}
-
-    def by_columns(self, params: Parameters) -> dict[str, Array]:
-        """The parameters with the kernel as it is read."""
-        height, width = self.kernel
-        weight = params["weight"].reshape(self.outputs, self.inputs, width, height).swapaxes(2, 3)
-        return {**params, "weight": weight}
-
-
-class KernelGradientFlipped(LayerFault, Conv2d):
-    """The kernel's gradient is turned by half a turn; what is sent back is right.
-
-    Of the two gradients of a convolution the input's goes through a flipped kernel, and the flip is written for the
-    other one too. Each number of the kernel is pushed by what belongs to the opposite one.
-    """
-
-    number = 10
-    wrong = ("backward",)
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        return max(layer.kernel) > 1
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        dx, dparams = super().backward(dy, saved, params)
-        return dx, flipped(dparams)
-
-
-class KernelNotFlipped(LayerFault, Conv2d):
-    """The gradient goes back through the kernel as it stands, where it should be turned by half a turn.
-
-    The backward of a convolution is a convolution too, and the same code is used for both. The gradients of kernel and
-    bias are right; what is sent back is wrong unless the kernel is symmetric.
-    """
-
-    number = 10
-    wrong = ("backward",)
-
-    @classmethod
-    def possible(cls, layer: Conv2d, *inputs: Shape) -> bool:
-        return max(layer.kernel) > 1
-
-    def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
-        return super().backward(dy, saved, flipped(params))
-
-
-def flipped(params: Parameters) -> dict[str, Array]:
-    """The parameters, or their gradients, with the kernel turned by half a turn."""
-    return {**params, "weight": params["weight"][:, :, ::-1, ::-1]}
-
-
-def upside_down(params: Parameters) -> dict[str, Array]:
-    """The parameters, or their gradients, with the rows of the kernel in reverse."""
-    return {**params, "weight": params["weight"][:, :, ::-1]}
-
-
-def turned(params: Parameters) -> dict[str, Array]:
-    """The parameters, or their gradients, with the height of the kernel as its width."""
-    return {**params, "weight": params["weight"].swapaxes(2, 3)}

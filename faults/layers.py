@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..reference.layers import Add, Array, Layer, Parameters, Shape
+from ..reference.layers import Array, Layer, Parameters, Shape
 from .base import LayerFault
 
 Gradients = tuple[Any, dict[str, Array]]
@@ -153,31 +153,3 @@ class BiasGradientOfTheFirstRow(BiasGradientOfTheLastRow):
     """
 
     row = 0
-
-
-class SecondPathForgotten(LayerFault, Add):
-    """The sum sends its gradient to the first of its values only.
-
-    In a residual block the shortcut needs no code in the forward beyond the ``+``, and so is left out of the backward.
-    The network still learns through its blocks, and worse the deeper it is.
-    """
-
-    wrong = ("backward",)
-
-    def backward(self, dy: Array, saved: None, params: Parameters) -> tuple[tuple[Array, Array], dict[str, Array]]:
-        (da, db), _ = super().backward(dy, saved, params)
-        return (da, np.zeros_like(db)), {}
-
-
-class GradientDivided(LayerFault, Add):
-    """The sum divides its gradient among its values: each is sent one half.
-
-    A sum distributes values, so it seems natural that it distributes the gradient too; but each value moves the sum by
-    all of its own change, and each receives all of dy. Twenty additions in a row make what comes first a million times
-    too small.
-    """
-
-    wrong = ("backward",)
-
-    def backward(self, dy: Array, saved: None, params: Parameters) -> tuple[tuple[Array, Array], dict[str, Array]]:
-        return super().backward(dy / 2, saved, params)

@@ -88,6 +88,25 @@ EXTRA: dict[str, Callable[[], cc.Case]] = {
         cc.Adam((0.25, 0.125), beta1=0.875, epsilon=2.0**-10, weight_decay=0.125),
         steps=2,
     ),
+    "ties shared": lambda: drawn(
+        "ties-shared",
+        (
+            cc.Node("x", cc.Conv2d(2, 4, (1, 2))),
+            cc.Node("x.relu", cc.Relu()),
+            cc.Node("y", cc.MaxPool2d((2, 2), (1, 1), tie="shared")),
+        ),
+        (3, 2, 5, 7),
+        cc.SGD(0.25),
+    ),
+    "means and stamps the other way": lambda: drawn(
+        "means-and-stamps",
+        (
+            cc.Node("x", cc.ConvTranspose2d(2, 4, (3, 2), (2, 1), (1, 0), bias=False, orientation="flipped")),
+            cc.Node("y", cc.AvgPool2d((2, 3), None, (1, 1), count_padding=False)),
+        ),
+        (3, 2, 5, 7),
+        cc.SGD(0.25),
+    ),
     "square kernel": lambda: drawn(
         "square-kernel",
         (cc.Node("y", cc.Conv2d(2, 4, (3, 3), (1, 2), (1, 0))),),
@@ -420,6 +439,32 @@ def test_9_the_gradient_is_the_transpose() -> None:
     np.testing.assert_array_equal(wrong["0/gradient/k.weight"], right["0/gradient/k.weight"].T)
 
 
+def test_a_stride_forgotten_leaves_the_rest_of_the_image_without_a_gradient() -> None:
+    right, wrong = both("convolutional", "stride_forgotten_in_the_backward at b")
+    assert_near(wrong["0/gradient/b.weight"], right["0/gradient/b.weight"])
+    # two positions, two rows apart, under a kernel of three rows: five of the six rows were seen
+    for trace, rows in ((right, 5), (wrong, 4)):
+        dx = trace["0/backward/a.relu"]
+        assert np.all(np.any(dx[:, :, :rows], axis=(0, 1, 3)))
+        assert not np.any(dx[:, :, rows:])
+
+
+def test_the_gradient_of_a_tie_is_sent_as_often_as_the_maximum_occurs() -> None:
+    layer = cc.MaxPool2d((2, 2))
+    x, dy = np.array([[[[1.0, 7.0, 0.0, 0.0], [7.0, 7.0, 0.0, 0.0]]]]), np.array([[[[12.0, 24.0]]]])
+    expected = {
+        "": [[0, 12, 24, 0], [0, 0, 0, 0]],
+        "ties_sent_in_full": [[0, 12, 24, 24], [12, 12, 24, 24]],
+        "last_of_a_tie": [[0, 0, 0, 0], [0, 12, 0, 24]],
+        "maximum_sent_to_all": [[12, 12, 24, 24], [12, 12, 24, 24]],
+    }
+    for name, sent in expected.items():
+        made = FAULTS[name].planted(layer) if name else layer  # type: ignore[attr-defined]
+        y, saved = made.forward(x, {})
+        assert y.tolist() == [[[[7, 0]]]]
+        assert made.backward(dy, saved, {})[0].tolist() == [[sent]]
+
+
 def test_12_the_second_step_has_the_sum_of_both_gradients() -> None:
     right, wrong = both("mlp", "gradients_not_cleared")
     for name in CASES["mlp"].parameters:
@@ -501,6 +546,10 @@ SILENT: dict[tuple[str, str], str] = {
 CONVENTIONS = [(name, other) for name, case in CASES.items() for other in conventions_of(case)]
 
 
+NO_DIFFERENCE = {("pooling", "tie = shared at a.max"): "no two pixels of a convolution are alike"}
+"""Conventions that change nothing in a case, and why."""
+
+
 @pytest.mark.parametrize(("name", "other"), CONVENTIONS, ids=[f"{name}-{other}" for name, other in CONVENTIONS])
 def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, other: Fault) -> None:
     case = CASES[name]
@@ -513,6 +562,7 @@ def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, oth
         or off_its_kink(case, other)
         or (without and case.loss.ignore_index is None)
         or (name, other.name) in SILENT
+        or (name, str(other)) in NO_DIFFERENCE
     )
     assert bool(wrong) != silent, "a mean over one row is a sum, one without weights or ignored rows has no conventions"
 
@@ -567,6 +617,9 @@ def test_the_conventions_of_an_operation_are_the_alternatives_to_what_is_behind_
         "momentum_of = old at a.norm",
     ]
     assert found["attention", "1/backward(seen)"] == ["causal = false at seen", "scale = none at seen"]
+    assert found["pooling", "0/backward(relu.max)"] == ["tie = shared at relu.max"]
+    assert found["pooling", "0/forward(relu.mean)"] == ["count_padding = false at relu.mean"]
+    assert found["pooling", "0/forward(b)"] == ["orientation = flipped at b"]
     assert found["attention", "0/forward(wide.gelu)"] == ["approximate = tanh at wide.gelu"]
     assert found["epsilon-outside", "0/backward(y)"] == ["epsilon_in = root at y"]
     assert found["residual", "2/update(u.weight)"] == ["nesterov = false"]

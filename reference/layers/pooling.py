@@ -134,23 +134,23 @@ class AvgPool2d(Pool):
     padding: tuple[int, int] = (0, 0)
     count_padding: bool = True
 
-    def number(self, x: Array) -> int | Array:
+    def divisor(self, x: Array) -> int | Array:
         """How many pixels each window is the mean of."""
         if self.count_padding:
             return elements(self.kernel)
         return in_kind(reduce(add, self.windows.pixels(np.full((1, 1, *x.shape[2:]), 1))), x)
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[int | Array, Shape]]:
-        number = self.number(x)
-        y = np.stack(self.windows.pixels(x)).sum(axis=0) / number
-        return y, (number, x.shape)
+        divisor = self.divisor(x)
+        y = np.stack(self.windows.pixels(x)).sum(axis=0) / divisor
+        return y, (divisor, x.shape)
 
     def backward(
         self, dy: Array, saved: tuple[int | Array, Shape], params: Parameters
     ) -> tuple[Array, dict[str, Array]]:
-        number, shape = saved
-        # forward was: y = sum of the pixels, one under each tap, / number
-        dpixel = dy / number
+        divisor, shape = saved
+        # forward was: y = sum of the pixels, one under each tap, / divisor
+        dpixel = dy / divisor
         # forward was: pixels = what each tap sees of x
         dx = self.windows.returned([dpixel] * elements(self.kernel), shape[2:])
         return dx, {}
@@ -205,22 +205,22 @@ class AdaptiveAvgPool2d(Layer):
         )
         return slice(None), slice(None), height[:, None, :, None], width[:, None, :]
 
-    def number(self, x: Array) -> Array:
+    def divisor(self, x: Array) -> Array:
         """How many pixels each window is the mean of."""
         height, width = (end - start for start, end in map(self.bounds, x.shape[2:], self.outputs))
         return in_kind(height[:, None] * width, x)
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Shape]]:
-        number = self.number(x)
+        divisor = self.divisor(x)
         padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)))
-        y = padded[self.places(x.shape[2:])].sum(axis=(-2, -1)) / number
-        return y, (number, x.shape)
+        y = padded[self.places(x.shape[2:])].sum(axis=(-2, -1)) / divisor
+        return y, (divisor, x.shape)
 
     def backward(self, dy: Array, saved: tuple[Array, Shape], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        number, (n, channels, height, width) = saved
-        # forward was: y = sum of padded[places] / number, and a pixel may stand in several places
+        divisor, (n, channels, height, width) = saved
+        # forward was: y = sum of padded[places] / divisor, and a pixel may stand in several places
         dpadded = np.zeros_like(dy, shape=(n, channels, height + 1, width + 1))
-        np.add.at(dpadded, self.places((height, width)), (dy / number)[..., None, None])
+        np.add.at(dpadded, self.places((height, width)), (dy / divisor)[..., None, None])
         dx = dpadded[:, :, :-1, :-1]
         return dx, {}
 

@@ -102,6 +102,10 @@ class Windows:
         n, channels, *_ = dpixels[0].shape
         places = [(slice(None), slice(None), *seen) for seen in self.seen(sizes)]
         dpadded = overlaid(dpixels, places, (n, channels, *self.padded_sizes(sizes)))
+        return self.cut(dpadded, sizes)
+
+    def cut(self, dpadded: Array, sizes: Shape) -> Array:
+        """The images without their padding."""
         kept = (slice(before, before + size) for size, (before, _) in zip(sizes, self.padding, strict=True))
         return dpadded[:, :, *kept]
 
