@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         Gelu,
         LayerNorm,
         MeanSquaredError,
+        MergeHeads,
+        MultiHeadAttention,
         Node,
         Operation,
         Relu,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         Sigmoid,
         Softmax,
         SoftmaxCrossEntropy,
+        SplitHeads,
         Tanh,
         Trace,
     )
@@ -57,8 +60,8 @@ _HOMES = {
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "reference": (
         "LAYERS LOSSES OPTIMIZERS SGD Adam Add Batch BatchNorm Case CaseError Conv2d CrossEntropy Dense "
-        "Embedding Gelu LayerNorm MeanSquaredError Node Operation Relu ScaledDotProductAttention Sigmoid "
-        "Softmax SoftmaxCrossEntropy Tanh Trace"
+        "Embedding Gelu LayerNorm MeanSquaredError MergeHeads MultiHeadAttention Node Operation Relu "
+        "ScaledDotProductAttention Sigmoid Softmax SoftmaxCrossEntropy SplitHeads Tanh Trace"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -99,6 +102,8 @@ __all__ = [
     "Gelu",
     "LayerNorm",
     "MeanSquaredError",
+    "MergeHeads",
+    "MultiHeadAttention",
     "Node",
     "NotInstalled",
     "Operation",
@@ -107,6 +112,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "SplitHeads",
     "SubjectAgreement",
     "Tanh",
     "TensorAgreement",

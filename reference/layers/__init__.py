@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activations import Gelu, Relu, Sigmoid, Softmax, Tanh
 from .affine import Dense
-from .attention import ScaledDotProductAttention
+from .attention import MergeHeads, MultiHeadAttention, ScaledDotProductAttention, SplitHeads
 from .base import Array, Layer, Parameters, Shape
 from .convolution import Conv2d
 from .dropout import Dropout
@@ -15,7 +15,8 @@ from .structure import Add
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
-        *(Dense, Embedding, Conv2d, ScaledDotProductAttention),
+        *(Dense, Embedding, Conv2d),
+        *(ScaledDotProductAttention, MultiHeadAttention, SplitHeads, MergeHeads),
         *(LayerNorm, BatchNorm),
         *(Relu, Tanh, Sigmoid, Gelu, Softmax),
         *(Add, Dropout),
@@ -35,11 +36,14 @@ __all__ = [
     "Gelu",
     "Layer",
     "LayerNorm",
+    "MergeHeads",
+    "MultiHeadAttention",
     "Parameters",
     "Relu",
     "ScaledDotProductAttention",
     "Shape",
     "Sigmoid",
     "Softmax",
+    "SplitHeads",
     "Tanh",
 ]
