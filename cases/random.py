@@ -42,13 +42,14 @@ FLAT = frozenset({"relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swi
 """Activations that give exactly the same for many inputs; gelu does far below 0."""
 NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
 POSITIONS = ("positions", "sinusoidal_positions", "rotary")
+ATTENTION = ("scaled_dot_product_attention", "multi_head_attention", "split_heads", "merge_heads")
 RECURRENT = ("rnn", "lstm", "gru")
 ROUND = frozenset({*ACTIVATIONS, *OF_ROWS, "embedding"})
 """Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
     "rows": frozenset({"embedding", "batch_norm", "group_norm", "glu"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "glu", *RECURRENT, *POSITIONS}),
+    "sequences": frozenset({"embedding", "glu", *ATTENTION, *RECURRENT, *POSITIONS}),
     "images": frozenset({"conv2d", "batch_norm", "group_norm", "instance_norm"}),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
@@ -157,7 +158,7 @@ class Drawn:
         if self.nodes[0].layer.kind == "embedding":
             blocks += [self.tied]
         if self.form == "sequences":
-            blocks += [self.attention] * 4 + [self.placed]
+            blocks += [*[self.attention] * 4, self.heads, self.self_attention, self.placed]
         if len(self.shape) == 3 and self.form == "sequences":
             blocks += [self.recurrent] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
@@ -265,7 +266,26 @@ class Drawn:
         for outputs in (of_keys, of_keys, of_values):
             self.add(LAYERS["dense"](width, outputs), before)  # type: ignore[call-arg]
             names.append(self.last)
+        self.seen(*names)
+
+    def heads(self) -> None:
+        """The same in heads, of which there may be fewer of keys and values than of queries."""
+        before, width = self.last, self.shape[-1]
+        shared, group = self.one_of((1, 3), (2, 1), (2, 2), (3, 2))
+        of_keys, of_values = (int(one) for one in self.generator.permutation((2, 3, 4, 5))[:2])
+        names = []
+        for heads, each in ((shared * group, of_keys), (shared, of_keys), (shared, of_values)):
+            self.add(LAYERS["dense"](width, heads * each), before)  # type: ignore[call-arg]
+            self.add(LAYERS["split_heads"](heads))  # type: ignore[call-arg]
+            names.append(self.last)
+        self.seen(*names)
+        self.add(LAYERS["merge_heads"]())
+
+    def seen(self, *names: str) -> None:
+        """Attention over queries, keys and values of these names."""
         options: dict[str, Any] = {"causal": self.chance(0.5), "scale": "none" if self.chance(0.2) else "width"}
+        if self.chance(0.5):
+            options["mask"] = self.one_of("boolean", "additive")
         self.add(LAYERS["scaled_dot_product_attention"](**options), *names)
 
     def recurrent(self, kind: str | None = None) -> None:
@@ -282,6 +302,13 @@ class Drawn:
             options["reset"] = "before"
         self.add(LAYERS[chosen](self.shape[-1], self.width(), **options))  # type: ignore[call-arg]
 
+    def self_attention(self) -> None:
+        """Something with weights, to a width that can be cut into heads, and the layer that does it all."""
+        heads, each = self.one_of((2, 4), (2, 5), (3, 4), (2, 7))
+        self.add(LAYERS["dense"](self.shape[-1], heads * each))  # type: ignore[call-arg]
+        options: dict[str, Any] = {"causal": self.chance(0.5), "bias": self.chance(0.7)}
+        self.add(LAYERS["multi_head_attention"](heads * each, heads, **options))  # type: ignore[call-arg]
+
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
@@ -289,7 +316,11 @@ class Drawn:
         elif kind == "add":
             self.branched()
         elif kind == "scaled_dot_product_attention":
-            self.attention()
+            self.one_of(self.attention, self.heads)()
+        elif kind in ("split_heads", "merge_heads"):
+            self.heads()
+        elif kind == "multi_head_attention":
+            self.self_attention()
         elif kind in RECURRENT:
             self.recurrent(kind)
         elif kind == "bilinear":
@@ -477,7 +508,8 @@ class Drawn:
 
     def add(self, layer: Layer, *takes: str) -> None:
         """A node with a layer, by default behind the last one."""
-        name = f"{'abcdefghijklmnopqrstuvwxyz'[len(self.nodes)]}.{layer.kind}"
+        rounds, place = divmod(len(self.nodes), 26)
+        name = f"{'abcdefghijklmnopqrstuvwxyz'[place] * (rounds + 1)}.{layer.kind}"
         taken = takes or (self.last,)
         self.shapes[name] = layer.output_shape(*(self.shapes[one] for one in taken))
         self.nodes.append(Node(name, layer, taken))

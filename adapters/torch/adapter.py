@@ -50,7 +50,8 @@ class Network(nn.Module):
             part = LAYERS[node.layer.kind]
             for local, name in node.parameters.items():
                 own = part.names.get(local, local)
-                setattr(module, own, self.shared.setdefault(name, getattr(module, own)))
+                inside, _, last = own.rpartition(".")
+                setattr(module.get_submodule(inside), last, self.shared.setdefault(name, module.get_parameter(own)))
                 if local in part.transposed(node.layer):
                     self.transposed.add(name)
             self.statistics |= {name: getattr(module, local) for local, name in node.statistics.items()}
@@ -88,7 +89,7 @@ class Network(nn.Module):
         module = self.layers[self.index[node.name]]
         names = LAYERS[node.layer.kind].names
         own = {names.get(local, local): value for local, value in params.items()}
-        perturbed = {name: value for name, value in own.items() if value is not getattr(module, name)}
+        perturbed = {name: value for name, value in own.items() if value is not module.get_parameter(name)}
         if perturbed:
             return torch.func.functional_call(module, perturbed, tuple(inputs), given)  # type: ignore[no-any-return]
         return module(*inputs, **given)  # type: ignore[no-any-return]

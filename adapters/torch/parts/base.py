@@ -16,7 +16,8 @@ from ...contract import Support
 class LayerPart:
     """A layer in PyTorch: native or composed, how it is built, and what it lacks.
 
-    Beside it which parameters of a layer the module keeps ``transposed``, and the ``names`` that it has for some.
+    Beside it which parameters the module keeps ``transposed``, and the ``names`` that it has for some of them: with
+    dots where a module inside has them, ``out_proj.weight``.
     """
 
     support: Support
