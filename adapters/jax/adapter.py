@@ -42,8 +42,8 @@ class Program:
 
     def loss(
         self, weights: Tensors, zeros: Tensors, statistics: Tensors, x: Tensor, target: Tensor
-    ) -> tuple[Tensor, tuple[Tensors, Tensors, Tensor]]:
-        """The sum of the loss; beside it the output of every node, the new statistics and the loss, maybe an array."""
+    ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
+        """The loss; beside it the output of every node and the new statistics, with the perturbations added."""
         updated: Tensors = {}
 
         def apply(node: Node, inputs: list[Tensor], params: Tensors) -> Tensor:
@@ -54,8 +54,7 @@ class Program:
             return part.apply(node.layer, *inputs, params)
 
         values, prediction = contract.forward(self.case, x, weights, zeros, apply)
-        loss = LOSSES[self.case.loss.kind].apply(self.case.loss, prediction, target)
-        return jnp.sum(loss), (values, updated, loss)
+        return LOSSES[self.case.loss.kind].apply(self.case.loss, prediction, target), (values, updated)
 
     def trained(self, tensors: Tensors) -> Tensors:
         return {name: tensors[name] for name in self.case.trained}
@@ -68,8 +67,8 @@ class Program:
     ) -> Made:
         """One training step, as optax's users write it."""
         differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
-        (_, aside), (gradients, perturbations) = differentiate(weights, zeros, statistics, x, target)
-        values, statistics, loss = aside
+        (loss, aside), (gradients, perturbations) = differentiate(weights, zeros, statistics, x, target)
+        values, statistics = aside
         before = self.trained(weights)
         updates, state = self.optimizer.update(self.trained(gradients), state, before)
         weights = {**weights, **optax.apply_updates(before, updates)}

@@ -135,7 +135,7 @@ class Torch(contract.Adapter):
             network.zero_grad()
             values, loss = forward(x, target, zeros)
             statistics = {name: to_numpy(statistic) for name, statistic in network.statistics.items()}
-            loss.sum().backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]
             if step == 0:
                 self.require_unperturbed(network, forward, x, target)
             optimizer.step()
@@ -174,7 +174,7 @@ class Torch(contract.Adapter):
         """Raise Altered unless a run without perturbations has the same gradients. Statistics are put back."""
         before = {name: statistic.clone() for name, statistic in network.statistics.items()}
         _, loss = forward(x, target, {})
-        plain = torch.autograd.grad(loss.sum(), list(network.shared.values()))
+        plain = torch.autograd.grad(loss, list(network.shared.values()))
         for name, statistic in network.statistics.items():
             statistic.copy_(before[name])
         gradients = dict(zip(network.shared, map(to_numpy, plain), strict=True))
