@@ -6,18 +6,19 @@ step to step, and a batch norm never follows a layer with a bias directly, whose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import replace
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..reference import LAYERS, LOSSES, OPTIMIZERS
+from ..reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS
 from ..reference.case import Case
+from ..reference.clipping import Clip
 from ..reference.errors import CaseError, listed
 from ..reference.layers import Layer, Shape
 from ..reference.losses import Loss
-from ..reference.network import Node, parameter_shapes, resolve
+from ..reference.network import Node, Term, parameter_shapes, resolve
 from ..reference.optimizers import Optimizer
 from .drawing import draw_batch, draw_weights
 
@@ -38,13 +39,13 @@ KINKS: dict[str, Callable[[Any], tuple[float, ...]]] = {
     "hardtanh": lambda layer: (layer.low, layer.high),
 }
 """The inputs at which the derivative of an activation is a matter of convention."""
-FLAT = frozenset({"relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
+FLAT = frozenset({"dropout", "relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
 """Activations that give exactly the same for many inputs; gelu does far below 0."""
 NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
 POSITIONS = ("positions", "sinusoidal_positions", "rotary")
 ATTENTION = ("scaled_dot_product_attention", "multi_head_attention", "split_heads", "merge_heads")
 RECURRENT = ("rnn", "lstm", "gru")
-ROUND = frozenset({*ACTIVATIONS, *OF_ROWS, "embedding"})
+ROUND = frozenset({"dropout", *ACTIVATIONS, *OF_ROWS, "embedding"})
 """Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
@@ -81,23 +82,33 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     >>> case.name, case.dtype, any(node.layer.kind == "layer_norm" for node in case.nodes)
     ('random-layer_norm-3', 'float32', True)
     """
-    known = (*LAYERS, *OF_ONE, *OPTIMIZERS)
+    known = (*LAYERS, *LOSSES, *CLIPS, *OPTIMIZERS)
     if kind is not None and kind not in known:
-        raise CaseError(f"a layer, a loss or an optimizer: {listed(known)}", repr(kind), key="kind")
+        raise CaseError(f"a layer, a loss, a clipping or an optimizer: {listed(known)}", repr(kind), key="kind")
     network = Drawn(np.random.Generator(np.random.PCG64(seed)), kind)
-    steps = network.whole(1, 3)
-    seeds = [int(number) for number in network.generator.integers(2**31, size=1 + steps)]
-    loss = network.loss()
-    nodes = resolve(tuple(network.nodes))
+    steps, micro_batches = network.whole(1, 3), 2 if network.chance(0.1) else 1
+    seeds = [int(number) for number in network.generator.integers(2**31, size=1 + steps * micro_batches)]
+    losses = network.losses()
+    nodes = resolve(tuple(network.nodes), losses)
+    shapes = parameter_shapes(nodes)
+    rows = [network.rows + place % micro_batches for place in range(steps * micro_batches)]
+    optimizer, frozen = network.optimizer(steps, losses, shapes)
     return Case(
         name="-".join(filter(None, ("random", kind, str(seed)))),
         about=f"A random network: {', '.join(dict.fromkeys(node.layer.kind for node in network.nodes))}",
         nodes=nodes,
-        loss=loss,
-        optimizer=held_in(dtype, network.optimizer(steps, getattr(loss, "reduction", "mean"))),
-        weights=draw_weights(parameter_shapes(nodes), seeds[0]),
-        batches=tuple(draw_batch(nodes, loss, network.inputs, one) for one in seeds[1:]),
+        loss=losses,
+        optimizer=held_in(dtype, optimizer),
+        weights=draw_weights(shapes, seeds[0]),
+        batches=tuple(
+            draw_batch(nodes, losses, (number, *network.inputs[1:]), one)
+            for number, one in zip(rows, seeds[1:], strict=True)
+        ),
         dtype=dtype,
+        clip=network.clip(),
+        micro_batches=micro_batches,
+        accumulation=network.one_of("mean", "rows", "sum"),
+        frozen=frozen,
     )
 
 
@@ -164,9 +175,15 @@ class Drawn:
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
-        """An activation, and something with weights."""
+        """An activation, sometimes a dropout, and something with weights."""
         self.activation()
+        if self.chance(0.15):
+            self.dropout()
         self.affine()
+
+    def dropout(self) -> None:
+        """A dropout, whose mask comes with the data."""
+        self.add(LAYERS["dropout"](self.one_of(0.25, 0.5)))  # type: ignore[call-arg]
 
     def normalised(self) -> None:
         """An activation, a normalisation, and something with weights."""
@@ -332,6 +349,9 @@ class Drawn:
             self.normalisation(kind)
         elif kind in GATES:
             self.gated(kind)
+        elif kind == "dropout":
+            self.dropout()
+            self.affine()
         elif kind in (*ACTIVATIONS, *OF_ROWS):
             self.activation(kind)
         else:
@@ -435,6 +455,43 @@ class Drawn:
 
     # ------------------------------------------------------------------------------------------- loss, optimizer, data
 
+    def losses(self) -> tuple[Term, ...]:
+        """One loss; sometimes one more, of another node, each with a weight."""
+        if self.wanted in LOSSES and self.wanted not in OF_ONE:
+            alone = self.of_heads(self.wanted)
+        elif self.wanted is None and self.chance(0.15):
+            alone = self.of_heads(self.one_of(*(kind for kind in LOSSES if kind not in OF_ONE)))
+        else:
+            alone = Term("loss", self.loss())
+        if not self.chance(0.12):
+            return (alone,)
+        first = replace(alone, name="first", takes=alone.takes or (self.last,), weight=0.75)
+        branch = self.one_of(*(node.name for node in self.nodes[:-1])) if len(self.nodes) > 1 else self.last
+        self.add(LAYERS["dense"](self.shapes[branch][-1], self.width()), branch)  # type: ignore[call-arg]
+        return first, Term("second", LOSSES["mean_squared_error"](), (self.last,), self.one_of(0.5, 2.0))
+
+    def of_heads(self, kind: str) -> Term:
+        """A loss of several predictions, each of a head of its own on the last node."""
+        trunk, width, names = self.last, self.width(), []
+        for _ in range(LOSSES[kind].arity):
+            self.add(LAYERS["dense"](self.shapes[trunk][-1], width), trunk)  # type: ignore[call-arg]
+            names.append(self.last)
+        if kind == "gaussian_nll":  # a variance is above 0
+            self.add(LAYERS["softplus"]())
+            names[-1] = self.last
+        options: dict[str, Any] = {"reduction": self.one_of("mean", "sum", "none")}
+        if kind == "triplet_margin":
+            options["epsilon_in"] = self.one_of("difference", "root")
+        return Term("loss", LOSSES[kind](**options), tuple(names))
+
+    def clip(self) -> Clip | None:
+        """Sometimes one, with a limit that some gradients are beyond."""
+        kind = self.wanted if self.wanted in CLIPS else self.one_of(*CLIPS) if self.chance(0.2) else None
+        if kind is None:
+            return None
+        options = {"epsilon": self.one_of(0.0, 1e-6)} if kind == "clip_by_global_norm" else {}
+        return CLIPS[kind](self.one_of(2.0**-5, 2.0**-3, 0.5), **options)
+
     def loss(self) -> Loss:
         """A loss of one prediction; one of probabilities gets the softmax or the sigmoid that it needs."""
         kind = self.wanted if self.wanted in OF_ONE else self.one_of(*OF_ONE)
@@ -486,23 +543,40 @@ class Drawn:
             options["ignored_rows"] = self.one_of("left_out", "counted")
         return options
 
-    def optimizer(self, steps: int, reduction: str) -> Optimizer:
-        """An optimizer with some of its options, and another learning rate at each step."""
+    def optimizer(
+        self, steps: int, losses: Sequence[Term], shapes: Mapping[str, Shape]
+    ) -> tuple[Optimizer, tuple[str, ...]]:
+        """An optimizer with some of its options, another learning rate at each step, and what it does not train."""
         kind = self.wanted if self.wanted in OPTIMIZERS else self.one_of(*OPTIMIZERS)
         assert kind is not None
+        others = tuple(name for name, shape in shapes.items() if len(shape) != 2)
+        if kind == "muon" and len(others) == len(shapes) and self.wanted != "muon":
+            kind = "sgd"
         # A loss that is a sum has gradients as many times larger as there are rows: such steps must not diverge.
-        small = 1.0 if kind != "sgd" or reduction == "mean" else 2.0**-4
+        means = all(getattr(term.loss, "reduction", "mean") == "mean" for term in losses)
+        small = 1.0 if kind != "sgd" or means else 2.0**-4
         rates = tuple(small * float(rate) for rate in self.generator.permutation(RATES)[:steps])
-        options: dict[str, Any] = {}
-        if self.chance(0.3):
+        return OPTIMIZERS[kind](rates, **self.optimizer_options(kind)), others if kind == "muon" else ()
+
+    def optimizer_options(self, kind: str) -> dict[str, Any]:
+        """Some of the options that an optimizer has."""
+        known, options = {field.name for field in fields(OPTIMIZERS[kind])}, dict[str, Any]()
+        if "weight_decay" in known and self.chance(0.3):
             options["weight_decay"] = 0.125
         if kind == "sgd" and self.chance(0.7):
             options |= {"momentum": self.one_of(0.5, 0.875, 0.9)}
             plain: dict[str, Any] = {}
             options |= self.one_of(plain, plain, {"nesterov": True}, {"dampening": 0.25})
-        if kind == "adam" and self.chance(0.7):  # otherwise the values that it has everywhere
-            options |= {"beta1": 0.875, "beta2": 0.984375, "epsilon": self.one_of(2.0**-10, 2.0**-7)}
-        return OPTIMIZERS[kind](rates, **options)
+        if "epsilon" in known and self.chance(0.7):  # otherwise the values that it has everywhere
+            options |= {"epsilon": self.one_of(2.0**-10, 2.0**-7)}
+            options |= {"beta1": 0.875, "beta2": 0.984375} if "beta1" in known else {}
+            options |= {"rho": 0.875} if "rho" in known else {}
+        if kind in ("adagrad", "rmsprop") and self.chance(0.5):
+            options["epsilon_in"] = "root"
+            options.setdefault("epsilon", 2.0**-10)
+        if kind == "rmsprop":
+            options |= {"centred": self.chance(0.3), "momentum": self.one_of(0.0, 0.5)}
+        return options
 
     # ------------------------------------------------------------------------------------------------------------ tools
 

@@ -22,6 +22,7 @@ from . import (
     losses,
     normalisation,
     optimizers,
+    pairs,
     pooling,
     positions,
     rectifiers,
@@ -36,7 +37,7 @@ from .conventions import conventions_at, conventions_of
 FAMILIES = (
     *(layers, affine, convolution, pooling, structure, attention, positions, recurrent, normalisation, dropout),
     *(activations, rectifiers, hard, gated, softmax),
-    *(losses, classes, clipping, optimizers, steps),
+    *(losses, classes, pairs, clipping, optimizers, steps),
 )
 
 FAULTS: dict[str, type[Mistake]] = {

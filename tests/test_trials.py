@@ -22,11 +22,11 @@ from crosscheck.comparison.rules import RULES, refused
 from crosscheck.comparison.tolerance import Computed
 from crosscheck.comparison.trials import Bench, CorrectRun, Trial, Trials, correct_runs, everything
 from crosscheck.faults import FAULTS, Fault, conventions_of, faults_of
-from crosscheck.reference import LAYERS, LOSSES, OPTIMIZERS, run
+from crosscheck.reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, run
 from crosscheck.rendering.trials import coverage_to_markdown, to_json, to_markdown
 from typer.testing import CliRunner
 
-KINDS = (*LAYERS, *(kind for kind, loss in LOSSES.items() if loss.arity == 1), *OPTIMIZERS)
+KINDS = (*LAYERS, *LOSSES, *CLIPS, *OPTIMIZERS)
 NETWORKS = 300
 
 
