@@ -41,6 +41,9 @@ KINKS: dict[str, Callable[[Any], tuple[float, ...]]] = {
 """The inputs at which the derivative of an activation is a matter of convention."""
 FLAT = frozenset({"dropout", "relu", "gelu", "hardtanh", "relu6", "hard_sigmoid", "hard_swish"})
 """Activations that give exactly the same for many inputs; gelu does far below 0."""
+POOLS = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d")
+FLATTENING = ("flatten", "global_avg_pool", "reshape")
+JOINS = ("add", "multiply", "concatenate")
 NORMALISATIONS = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")
 POSITIONS = ("positions", "sinusoidal_positions", "rotary")
 ATTENTION = ("scaled_dot_product_attention", "multi_head_attention", "split_heads", "merge_heads")
@@ -50,8 +53,10 @@ ROUND = frozenset({"dropout", *ACTIVATIONS, *OF_ROWS, "embedding"})
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
     "rows": frozenset({"embedding", "batch_norm", "group_norm", "glu"}),
-    "sequences": frozenset({"embedding", "glu", *ATTENTION, *RECURRENT, *POSITIONS}),
-    "images": frozenset({"conv2d", "batch_norm", "group_norm", "instance_norm"}),
+    "sequences": frozenset({"embedding", "glu", "conv1d", *ATTENTION, *RECURRENT, *POSITIONS}),
+    "images": frozenset(
+        {"conv2d", "conv_transpose2d", "batch_norm", "group_norm", "instance_norm", *POOLS, *FLATTENING}
+    ),
 }
 """The kinds of layers that stand in networks of some forms of data only."""
 
@@ -112,6 +117,15 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     )
 
 
+def mixed_case(number: int, *, dtype: str = "float64") -> Case:
+    """One of many random networks: the kinds of layers, the rare ones too, take turns to be in it.
+
+    >>> any(node.layer.kind == list(LAYERS)[5] for node in mixed_case(5).nodes)
+    True
+    """
+    return random_case(number, kind=list(LAYERS)[number % len(LAYERS)], dtype=dtype)
+
+
 def held_in(dtype: str, optimizer: Optimizer) -> Optimizer:
     """The optimizer with an epsilon that the dtype can tell from 0; with 1e-8 float16 soon has infinite weights."""
     nothing = dtype == "float16" and np.float16(getattr(optimizer, "epsilon", 1.0)) == 0
@@ -136,6 +150,8 @@ class Drawn:
         # A node may be taken only by those after it, and what nothing takes is no part of a network.
         if self.wanted in LAYERS and not self.holds(self.wanted):
             self.layer(self.wanted)
+        if self.form == "images" and self.chance(0.8):
+            self.flattened(self.one_of(*FLATTENING))
         if not any(node.layer.parameters() for node in self.nodes[-2:]):
             self.affine()
 
@@ -147,7 +163,7 @@ class Drawn:
         if self.form == "images":
             inputs = (self.rows, self.width(), self.whole(4, 6), self.whole(5, 8))
         elif self.form == "sequences":
-            heads = (self.whole(2, 4),) if self.chance(0.3) and self.wanted not in RECURRENT else ()
+            heads = (self.whole(2, 4),) if self.chance(0.3) and self.wanted not in ("conv1d", *RECURRENT) else ()
             inputs = (self.rows, *heads, self.width())
         else:
             inputs = (self.rows,)
@@ -166,12 +182,14 @@ class Drawn:
         blocks: list[Callable[[], None]] = [self.plain, self.plain, self.normalised, self.branched, self.gated]
         if self.form != "images":
             blocks += [self.residual, self.shared, self.bilinear]
+        else:
+            blocks += [self.pooled] * 6 + [self.enlarged] * 2
         if self.nodes[0].layer.kind == "embedding":
             blocks += [self.tied]
         if self.form == "sequences":
             blocks += [*[self.attention] * 4, self.heads, self.self_attention, self.placed]
         if len(self.shape) == 3 and self.form == "sequences":
-            blocks += [self.recurrent] * 2
+            blocks += [self.recurrent] * 2 + [self.along] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
@@ -219,17 +237,49 @@ class Drawn:
         self.add(LAYERS["dense"](width, rows, bias=False, layout="outputs_inputs"))  # type: ignore[call-arg]
         self.nodes[-1] = replace(self.nodes[-1], parameters={"weight": f"{table.name}.weight"})
 
-    def branched(self) -> None:
-        """One value used twice: by two activations, or twice by the sum."""
+    def branched(self, kind: str | None = None) -> None:
+        """One value used twice: by two activations that are joined again, or twice by the sum."""
         before = self.last
-        if self.chance(0.3):
+        if self.chance(0.3) and kind is None:
             self.add(LAYERS["add"](), before, before)
             return
         one, other = map(str, self.generator.permutation([*self.activations(), *OF_ROWS])[:2])
         self.add(LAYERS[one](**self.options(one)), before)
         first = self.last
         self.add(LAYERS[other](**self.options(other)), before)
-        self.add(LAYERS["add"](), first, self.last)
+        joined = kind or self.one_of(*JOINS)
+        values = [first, self.last, *([before] if joined == "concatenate" and self.chance(0.5) else [])]
+        axis = {"axis": self.one_of(1, -1)} if joined == "concatenate" else {}
+        self.add(LAYERS[joined](**axis), *values)
+
+    def pooled(self) -> None:
+        """An activation, and a pool."""
+        self.activation()
+        self.pool(self.one_of(*POOLS))
+
+    def enlarged(self) -> None:
+        """An activation, and a transposed convolution, unless the images are large already."""
+        self.activation()
+        if self.shape[2] * self.shape[3] < 40:
+            self.transposed()
+        else:
+            self.affine()
+
+    def along(self) -> None:
+        """An activation, and a convolution along the sequence, whose places are its channels."""
+        self.activation()
+        self.conv1d()
+
+    def flattened(self, kind: str) -> None:
+        """Images as rows, or as sequences, and something with weights behind them."""
+        _, channels, height, width = self.shape
+        options: dict[str, Any] = {"shape": (channels * height, width)} if kind == "reshape" else {}
+        self.add(LAYERS[kind](**options))
+        self.form = "sequences" if kind == "reshape" else "rows"
+        if kind == "reshape" and self.chance(0.7):
+            self.conv1d()
+        else:
+            self.affine()
 
     def gated(self, kind: str | None = None) -> None:
         """One value as a gate of another, both made of the last one: in one piece or in two.
@@ -330,8 +380,16 @@ class Drawn:
         """A layer of a kind behind the last node, with what it needs around it."""
         if kind == "dense":
             self.dense(self.width())
-        elif kind == "add":
-            self.branched()
+        elif kind in JOINS:
+            self.branched(kind)
+        elif kind in POOLS:
+            self.pool(kind)
+        elif kind in FLATTENING:
+            self.flattened(kind)
+        elif kind == "conv1d":
+            self.conv1d()
+        elif kind == "conv_transpose2d":
+            self.transposed()
         elif kind == "scaled_dot_product_attention":
             self.one_of(self.attention, self.heads)()
         elif kind in ("split_heads", "merge_heads"):
@@ -365,7 +423,13 @@ class Drawn:
             kernel = (2, 2) if self.chance(0.2) else (self.whole(1, 2), self.whole(2, 3))
             padding = (self.whole(0, 1), self.whole(0, 1))
             stride = (self.whole(1, 2), 1) if self.chance(0.4) else (1, self.whole(1, 2))
-            self.add(LAYERS["conv2d"](self.shape[1], self.width(), kernel, stride, padding))  # type: ignore[call-arg]
+            options: dict[str, Any] = {"bias": False} if self.chance(0.15) else {}
+            if min(self.shape[2:]) > 3 and self.chance(0.3):
+                options["dilation"] = self.one_of((1, 2), (3, 1), (2, 1))
+            inputs, outputs = self.shape[1], self.width()
+            if inputs < 10 and self.chance(0.2):  # a group for each channel
+                outputs, options["groups"] = 2 * inputs, inputs
+            self.add(LAYERS["conv2d"](inputs, outputs, kernel, stride, padding, **options))  # type: ignore[call-arg]
         else:
             self.dense(self.width())
 
@@ -373,6 +437,38 @@ class Drawn:
         """A dense layer to so many outputs, with or without a bias and its weight either way round."""
         outputs_first: dict[str, Any] = {"layout": "outputs_inputs"} if self.chance(0.2) else {}
         self.add(LAYERS["dense"](self.shape[-1], outputs, bias=self.chance(0.85), **outputs_first))  # type: ignore[call-arg]
+
+    def conv1d(self) -> None:
+        """A convolution of sequences, with a kernel that they have room for."""
+        _, inputs, length = self.shape
+        kernel, stride, padding = self.whole(1, min(length, 4)), self.whole(1, 2), self.whole(0, 2)
+        options = {"dilation": 2} if 2 * kernel <= length and self.chance(0.4) else {}
+        self.add(LAYERS["conv1d"](inputs, self.width(), kernel, stride, padding, **options))  # type: ignore[call-arg]
+
+    def transposed(self) -> None:
+        """A transposed convolution, whose output is larger than its padding."""
+        kernel, stride = (self.whole(2, 3), self.whole(1, 2)), (self.whole(1, 2), self.whole(1, 3))
+        padding = self.one_of((0, 0), *([(1, 0)] if self.shape[2] > 1 else []))
+        extra = (self.whole(0, stride[0] - 1), self.whole(0, stride[1] - 1))
+        options: dict[str, Any] = {"orientation": "flipped"} if self.chance(0.1) else {}
+        inputs, outputs = self.shape[1], self.width()
+        if inputs < 10 and self.chance(0.2):
+            outputs, options["groups"] = 2 * inputs, inputs
+        self.add(LAYERS["conv_transpose2d"](inputs, outputs, kernel, stride, padding, extra, **options))  # type: ignore[call-arg]
+
+    def pool(self, kind: str) -> None:
+        """A pool, of windows that the images have room for."""
+        height, width = self.shape[2:]
+        if kind == "adaptive_avg_pool2d":
+            self.add(LAYERS[kind]((self.whole(1, height), self.whole(1, width))))  # type: ignore[call-arg]
+            return
+        kernel = self.whole(1, min(3, height)), self.whole(min(2, width), min(3, width))
+        stride = None if self.chance(0.3) else (self.whole(1, 2), self.whole(1, 2))
+        padding = self.whole(0, kernel[0] // 2), self.whole(0, kernel[1] // 2)
+        options: dict[str, Any] = {"count_padding": self.chance(0.5)} if kind == "avg_pool2d" else {}
+        if kind == "max_pool2d" and self.chance(0.1):
+            options["tie"] = "shared"
+        self.add(LAYERS[kind](kernel, stride, padding, **options))  # type: ignore[call-arg]
 
     def activation(self, kind: str | None = None) -> None:
         """An activation; before one with a kink something with weights, where it needs that."""
@@ -443,15 +539,21 @@ class Drawn:
         return [groups for groups in range(1, channels) if channels % groups == 0 and values // groups > 2]
 
     def all_of(self, name: str, kinds: Container[str]) -> bool:
-        """Whether a value is given by layers of these kinds, or is a sum of such values."""
+        """Whether a value is given by layers of these kinds, or is made of such values by others that keep them.
+
+        A convolution without a bias gives 0 of nothing but padding.
+        """
         node = next((node for node in self.nodes if node.name == name), None)
         if node is None:
             return False
         if node.layer.kind == "rnn":
             return getattr(node.layer, "activation", "") in kinds
-        if node.layer.kind != "add":
-            return node.layer.kind in kinds
-        return all(self.all_of(taken, kinds) for taken in node.takes)
+        if node.layer.kind in kinds or getattr(node.layer, "bias", True) is False:
+            return True
+        if node.layer.kind not in ("tanh", *JOINS, *POOLS, *FLATTENING):
+            return False
+        together = all if node.layer.kind == "add" else any
+        return together(self.all_of(taken, kinds) for taken in node.takes)
 
     # ------------------------------------------------------------------------------------------- loss, optimizer, data
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from ..adapters import Adapter, Unsupported, load_adapter
-from ..cases.random import random_case
+from ..cases.random import mixed_case
 from ..faults import Fault, conventions_of, faults_of
 from ..reference import Case, Trace
 from .compare import Comparison
@@ -238,7 +238,7 @@ def correct_runs(
     """
     adapter, coverage, runs = load_adapter(subject), Coverage(), []
     for seed in seeds:
-        case = random_case(seed, dtype=dtype)
+        case = mixed_case(seed, dtype=dtype)
         progress(f"{case.name}, {dtype}: {subject}")
         runs.append(correct_run(case, Comparison(run(case), Watched(coverage, subject)), adapter))
     return runs, coverage

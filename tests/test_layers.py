@@ -16,6 +16,7 @@ from crosscheck.adapters.contract import perturbations
 from crosscheck.cases.random import KINKS
 from crosscheck.reference import Layer
 from crosscheck.reference.elementary import erf, overlaid
+from crosscheck.reference.network import resolve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -575,6 +576,55 @@ def test_far_out_and_near_nothing_activations_are_the_frameworks(name: str, fram
     np.testing.assert_allclose(found.y, expected.y, rtol=64 * limits.eps, atol=subnormal)
     # A derivative that is what is left of 1 is as exact as 1 is.
     np.testing.assert_allclose(found.dinputs[0], expected.dinputs[0], rtol=64 * limits.eps, atol=4 * limits.eps)
+
+
+@every_framework
+@every_dtype
+def test_the_gradient_of_a_tie_goes_to_the_first_in_frameworks_too(framework: str, dtype: str) -> None:
+    """In each window some are alike: by twos, all of them, and zeros of either sign."""
+    trial = Trial(cc.MaxPool2d((2, 3), (1, 2), (1, 0)), ((1, 2, 3, 5),))
+    x = np.array([[[[1, 1, 0, 2, 2], [1, 1, 0, 2, 2], [0, 0, 0, 0, 0]], [[-1] * 5, [-0.0, 0, -0.0, 0, 0], [-1] * 5]]])
+    drawn = Drawn([x.astype(dtype)], {}, draw(trial, dtype).dy)
+    assert_same(by_hand(trial, drawn), FRAMEWORKS[framework](trial, drawn), EPSILONS * float(np.finfo(dtype).eps))
+
+
+def test_a_tie_is_shared_by_all_that_are_alike() -> None:
+    layer = cc.MaxPool2d((2, 3), tie="shared")
+    _, saved = layer.forward(np.array([[[[3.0, 1.0, 3.0], [2.0, 3.0, 0.0]]]]), {})
+    dx, _ = layer.backward(np.array([[[[12.0]]]]), saved, {})
+    assert dx.tolist() == [[[[4, 0, 4], [0, 4, 0]]]]
+
+
+OUT_OF_THE_ORDINARY = {"large": 1e4, "denormal": 2.0**-1040, "zero": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("framework", "scale"),
+    [
+        pytest.param(framework, scale, id=f"{framework}-{name}")
+        for framework in FRAMEWORKS
+        for name, scale in OUT_OF_THE_ORDINARY.items()
+        if (framework, name) != ("jax", "denormal")  # which XLA takes for 0
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv2d-dilation",
+        "conv_transpose2d-everything",
+        "max_pool2d-overlapping",
+        "avg_pool2d-padding not counted",
+        "adaptive_avg_pool2d",
+        "multiply",
+    ],
+)
+def test_large_denormal_and_zero_inputs_are_the_frameworks(framework: str, name: str, scale: float) -> None:
+    trial = TRIALS[name]
+    drawn = draw(trial, "float64")
+    scaled = Drawn([scale * x for x in drawn.inputs], drawn.params, drawn.dy)
+    found, expected = by_hand(trial, scaled), FRAMEWORKS[framework](trial, scaled)
+    # A number of 2^-1040 has 34 bits.
+    assert_same(found, expected, EPSILONS * (2.0**-34 if 0 < scale < 1 else 2.0**-52))
 
 
 @every_framework
@@ -1209,12 +1259,119 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.Conv2d(2, 3, (2, 5)).output_shape((7, 2, 3, 4)),
         "kernel: expected at most (3, 4), the padded image; received (2, 5)",
     ),
+    "kernel larger than the image, dilated": (
+        lambda: cc.Conv2d(2, 3, (3, 2), dilation=(2, 1)).output_shape((7, 2, 4, 4)),
+        "kernel: expected at most (4, 4), the padded image; received (3, 2), which covers (5, 2)",
+    ),
+    "no dilation": (
+        lambda: cc.Conv2d(2, 3, (2, 2), dilation=(1, 0)),
+        "dilation: expected height and width of at least 1; received (1, 0)",
+    ),
+    "no groups of channels": (
+        lambda: cc.Conv2d(2, 3, (2, 2), groups=0),
+        "groups: expected a number of groups of at least 1; received 0",
+    ),
+    "groups that do not divide": (
+        lambda: cc.Conv2d(4, 6, (2, 2), groups=4),
+        "groups: expected a number that divides 4 inputs and 6 outputs; received 4",
+    ),
+    "conv1d kernel": (lambda: cc.Conv1d(2, 3, 0), "kernel: expected a length of at least 1; received 0"),
+    "conv1d padding": (
+        lambda: cc.Conv1d(2, 3, 2, padding=-1),
+        "padding: expected a length of at least 0; received -1",
+    ),
+    "conv1d rank": (
+        lambda: cc.Conv1d(2, 3, 2).output_shape((7, 2, 4, 4)),
+        "expected an input of rank 3, (N, I, L); received shape (7, 2, 4, 4)",
+    ),
+    "output padding of a stride": (
+        lambda: cc.ConvTranspose2d(2, 3, (2, 2), (2, 3), output_padding=(2, 0)),
+        "output_padding: expected height and width from 0 to below the stride, (2, 3); received (2, 0)",
+    ),
+    "nothing but padding": (
+        lambda: cc.ConvTranspose2d(2, 3, (1, 2), padding=(2, 0)).output_shape((7, 2, 4, 4)),
+        "padding: expected less padding than the output has pixels; received (2, 0)",
+    ),
+    "conv_transpose2d of other channels": (
+        lambda: cc.ConvTranspose2d(2, 3, (2, 2)).output_shape((7, 3, 4, 4)),
+        "inputs: expected 3, the channels of what the node takes; received 2",
+    ),
+    "no kernel of a pool": (
+        lambda: cc.MaxPool2d((2, 0)),
+        "kernel: expected height and width of at least 1; received (2, 0)",
+    ),
+    "no stride of a pool": (
+        lambda: cc.AvgPool2d((2, 2), (0, 1)),
+        "stride: expected height and width of at least 1; received (0, 1)",
+    ),
+    "padding of more than half": (
+        lambda: cc.AvgPool2d((3, 2), padding=(1, 2)),
+        "padding: expected from 0 to half of the kernel, (3, 2); received (1, 2)",
+    ),
+    "pool larger than the image": (
+        lambda: cc.MaxPool2d((2, 5), padding=(1, 0)).output_shape((7, 2, 2, 4)),
+        "kernel: expected at most (4, 4), the padded image; received (2, 5)",
+    ),
+    "pool rank": (
+        lambda: cc.MaxPool2d((2, 2)).output_shape((7, 2, 4)),
+        "expected an input of rank 4, (N, C, H, W); received shape (7, 2, 4)",
+    ),
+    "no outputs of a pool": (
+        lambda: cc.AdaptiveAvgPool2d((2, 0)),
+        "outputs: expected height and width of at least 1; received (2, 0)",
+    ),
+    "adaptive pool rank": (
+        lambda: cc.AdaptiveAvgPool2d((2, 2)).output_shape((7, 2)),
+        "expected an input of rank 4, (N, C, H, W); received shape (7, 2)",
+    ),
+    "global pool of rows": (
+        lambda: cc.GlobalAvgPool().output_shape((7, 2)),
+        "expected an input of rank 3 or more, (N, C, ...); received shape (7, 2)",
+    ),
+    "product of two shapes": (
+        lambda: cc.Multiply().output_shape((7, 5), (7, 1)),
+        "from: expected two values of equal shape; received (7, 5) and (7, 1)",
+    ),
+    "concatenation of rows": (
+        lambda: cc.Concatenate(axis=0).output_shape((7, 5), (7, 5)),
+        "axis: expected an axis of (7, 5) that is not the first; received 0",
+    ),
+    "concatenation of rows, from behind": (
+        lambda: cc.Concatenate(axis=-2).output_shape((7, 5), (7, 5)),
+        "axis: expected an axis of (7, 5) that is not the first; received -2",
+    ),
+    "concatenation along no axis": (
+        lambda: cc.Concatenate(axis=2).output_shape((7, 5), (7, 5)),
+        "axis: expected an axis of (7, 5) that is not the first; received 2",
+    ),
+    "concatenation of other rows": (
+        lambda: cc.Concatenate().output_shape((7, 5), (6, 5), (7, 5)),
+        "from: expected values of equal shape but for axis 1; received (7, 5) and (6, 5) and (7, 5)",
+    ),
+    "concatenation of one": (
+        lambda: joined("x"),
+        "nodes.y.from: expected two or more for 'concatenate'; received 1: 'x'",
+    ),
+    "flatten of a vector": (
+        lambda: cc.Flatten().output_shape((7,)),
+        "expected an input of rank 2 or more, (N, ...); received shape (7,)",
+    ),
+    "no size": (lambda: cc.Reshape((2, 0)), "shape: expected sizes of at least 1; received (2, 0)"),
+    "reshape to other elements": (
+        lambda: cc.Reshape((2, 4)).output_shape((7, 3, 2)),
+        "shape: expected a shape of 6 elements, as (3, 2) has; received (2, 4)",
+    ),
     "keys of another width": (
         lambda: cc.ScaledDotProductAttention().output_shape((2, 4, 3), (2, 7, 5), (2, 7, 5)),
         "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
         "received shapes (2, 4, 3), (2, 7, 5) and (2, 7, 5)",
     ),
 }
+
+
+def joined(*names: str) -> tuple[cc.Node, ...]:
+    """A graph that joins values of the node x."""
+    return resolve((cc.Node("x", cc.Dense(3, 2)), cc.Node("y", cc.Concatenate(), takes=names)))
 
 
 def embedded(inputs: Any, *nodes: cc.Node) -> cc.Case:

@@ -27,19 +27,21 @@ from crosscheck.rendering.trials import coverage_to_markdown, to_json, to_markdo
 from typer.testing import CliRunner
 
 KINDS = (*LAYERS, *LOSSES, *CLIPS, *OPTIMIZERS)
-NETWORKS = 300
+NETWORKS = 840
 
 
 def kinds_of(case: cc.Case) -> set[str]:
-    return {case.loss.kind, case.optimizer.kind, *(node.layer.kind for node in case.nodes)}
+    found = {case.optimizer.kind, *(node.layer.kind for node in case.nodes), *(term.loss.kind for term in case.losses)}
+    return found | {case.clip.kind} if case.clip else found
 
 
 # ------------------------------------------------------------------------------------------------------ random networks
 
 
-def test_every_kind_stands_in_10_of_300_networks() -> None:
-    stands_in = Counter(kind for seed in range(NETWORKS) for kind in kinds_of(random_case(seed)))
-    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 10} == {}
+def test_every_kind_stands_in_30_of_the_networks() -> None:
+    """Of those that ``make faults`` makes correct runs of."""
+    stands_in = Counter(kind for number in range(NETWORKS) for kind in kinds_of(mixed_case(number)))
+    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 30} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
