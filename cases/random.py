@@ -121,7 +121,7 @@ class Drawn:
         if self.nodes[0].layer.kind == "embedding":
             blocks += [self.tied]
         if self.form == "sequences":
-            blocks += [self.attention] * 4 + [self.placed]
+            blocks += [self.attention] * 4 + [self.placed] * 2
         blocks[self.whole(0, len(blocks) - 1)]()
 
     def plain(self) -> None:
@@ -192,7 +192,7 @@ class Drawn:
     def placed(self, kind: str | None = None) -> None:
         """Something with weights to an even width, and places told apart."""
         chosen = kind or self.one_of(*POSITIONS)
-        self.dense(self.one_of(*(width for width in (4, 6, 8) if width != self.rows)))
+        self.dense(self.even_width())
         places, width = self.shape[-2:]
         if chosen == "positions":
             self.add(LAYERS[chosen](places + self.whole(0, 2), width))  # type: ignore[call-arg]
@@ -201,7 +201,9 @@ class Drawn:
         self.add(LAYERS[chosen](self.one_of(10000.0, 16.0), order))  # type: ignore[call-arg]
 
     def attention(self) -> None:
-        """Queries, keys and values of one value, and the attention over them."""
+        """Queries, keys and values of one value, its places often told apart, and the attention over them."""
+        if self.chance(0.5):
+            self.placed()
         before, width = self.last, self.shape[-1]
         of_keys, of_values = self.width(), self.width()
         names = []
@@ -233,15 +235,16 @@ class Drawn:
 
     # ---------------------------------------------------------------------------------------------------- single layers
 
-    def affine(self) -> None:
+    def affine(self, width: int | None = None) -> None:
         """Something with a weight and a bias, to another width."""
+        width = width or self.width()
         if self.form == "images" and min(self.shape[2:]) > 2:
             kernel = (2, 2) if self.chance(0.2) else (self.whole(1, 2), self.whole(2, 3))
             padding = (self.whole(0, 1), self.whole(0, 1))
             stride = (self.whole(1, 2), 1) if self.chance(0.4) else (1, self.whole(1, 2))
-            self.add(LAYERS["conv2d"](self.shape[1], self.width(), kernel, stride, padding))  # type: ignore[call-arg]
+            self.add(LAYERS["conv2d"](self.shape[1], width, kernel, stride, padding))  # type: ignore[call-arg]
         else:
-            self.dense(self.width())
+            self.dense(width)
 
     def dense(self, outputs: int) -> None:
         """A dense layer to so many outputs, with or without a bias and its weight either way round."""
@@ -265,6 +268,8 @@ class Drawn:
         """One of those that can stand here."""
         chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
+        if chosen == "group_norm" and self.chance(0.7):
+            self.affine(self.even_width())
         if chosen != "batch_norm":
             # A row of equal values has no deviation, and outside the root nothing keeps its derivative finite.
             flat = self.form == "images" or self.may_be_zero(self.last)
@@ -290,9 +295,9 @@ class Drawn:
         if self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2:
             kinds += ["batch_norm"] * 4
         if self.form != "sequences" and self.group_numbers():
-            kinds += ["group_norm"]
+            kinds += ["group_norm"] * 2
         if self.form == "images" and np.prod(self.shape[2:]) > 2:
-            kinds += ["instance_norm"]
+            kinds += ["instance_norm"] * 2
         return kinds
 
     def group_numbers(self) -> list[int]:
@@ -369,6 +374,10 @@ class Drawn:
         if not self.unused:
             self.unused = [int(width) for width in self.generator.permutation(WIDTHS) if width != self.rows]
         return self.unused.pop()
+
+    def even_width(self) -> int:
+        """A width that can be halved."""
+        return self.one_of(*(width for width in (4, 6, 8) if width != self.rows))
 
     def whole(self, low: int, high: int) -> int:
         """A whole number, both ends included."""

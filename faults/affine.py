@@ -124,7 +124,7 @@ class BilinearWeightTransposed(LayerFault, Bilinear):
     def possible(cls, layer: Bilinear, *inputs: Shape) -> bool:
         return layer.first == layer.second > 1
 
-    def forward(self, x1: Array, x2: Array, params: Parameters) -> tuple[Array, Any]:  # type: ignore[override]
+    def forward(self, x1: Array, x2: Array, params: Parameters) -> tuple[Array, Any]:
         return super().forward(x1, x2, with_transposed(params))
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> tuple[Any, dict[str, Array]]:

@@ -26,13 +26,13 @@ class NormalisationFault(LayerFault):
     def through_values(self, dy: Array, saved: Any, params: Parameters) -> Array:
         """What is sent back if mean and deviation are constants, ``dy * weight / deviation``."""
         if self.kind == BatchNorm.kind:
-            dx: Array = self.right(training=False).backward(dy, saved, params)[0]
-            return dx
+            return self.right(training=False).backward(dy, saved, params)[0]  # type: ignore[no-any-return]
         dvalues = dy
         if "weight" in params:
             by_rows = self.kind in (LayerNorm.kind, RMSNorm.kind)
             dvalues = dy * (params["weight"] if by_rows else along(params["weight"], dy))
-        return (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
+        dx: Array = (dvalues.reshape(saved.values.shape) / saved.deviation).reshape(dy.shape)
+        return dx
 
     def mean(self, values: Array) -> Array:
         """The mean of what is normalised together, as an array of the same shape."""
@@ -168,8 +168,8 @@ class AnotherEpsilon(LayerFault):
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
-        known = isinstance(layer, LayerNorm | RMSNorm | GroupNorm | InstanceNorm | BatchNorm)
-        return known and layer.epsilon != cls.epsilon_of_others
+        known = LayerNorm | RMSNorm | GroupNorm | InstanceNorm | BatchNorm
+        return isinstance(layer, known) and layer.epsilon != cls.epsilon_of_others
 
     @classmethod
     def planted(cls, layer: Layer) -> Layer:

@@ -57,12 +57,15 @@ BUILT_IN = (
     "heads",
     "mazur",
     "mlp",
+    "normalisations",
+    "positions",
     "regression",
     "residual",
     "single-output",
     "square-kernel",
+    "tied",
 )
-ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
+ALIKE = {"article", "mazur", "heads", "positions", "single-output", "square-kernel", "tied"}
 """Cases whose sizes are the point, or another's; two more have size tests of their own."""
 
 NET = """
@@ -109,7 +112,7 @@ TOP_KEYS = (
     "one of the keys 'about', 'data', 'dtype', 'frozen', 'loss', 'name', 'nodes', 'optimizer', 'steps', 'symbols', "
     "'weights'"
 )
-NODE_KEYS = "one of the keys 'from', 'inputs', 'kind', 'name', 'outputs', 'parameters'"
+NODE_KEYS = "one of the keys 'bias', 'from', 'inputs', 'kind', 'layout', 'name', 'outputs', 'parameters'"
 SGD_KEYS = "one of the keys 'dampening', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'

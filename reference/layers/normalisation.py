@@ -9,7 +9,6 @@ normalisation, which takes the rows together, is in a module of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -40,7 +39,8 @@ def normalise_backward(dvalues: Array, saved: Normalised) -> Array:
     # forward was: values = centred / deviation, as in divided_backward
     dcentred = divided_backward(dvalues, saved)
     # forward was: centred = x - mean(x); what comes back through the deviation has mean 0 already
-    return dcentred - (dvalues / saved.deviation).sum(axis=-1, keepdims=True) / dvalues.shape[-1]
+    dx: Array = dcentred - (dvalues / saved.deviation).sum(axis=-1, keepdims=True) / dvalues.shape[-1]
+    return dx
 
 
 def divided(x: Array, epsilon: float, epsilon_in: Place) -> Normalised:
@@ -56,7 +56,8 @@ def divided_backward(dvalues: Array, saved: Normalised) -> Array:
     values, deviation, root = saved
     # forward was: values = x / deviation, and d deviation / d x_i = x_i / (n * root), for n values together
     projected = (dvalues * values).sum(axis=-1, keepdims=True) / values.shape[-1]
-    return dvalues / deviation - values * projected / root
+    dx: Array = dvalues / deviation - values * projected / root
+    return dx
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class GroupNorm(Layer):
         if len(x) < 2:
             raise CaseError("an input of rank 2 or more, (N, C, ...)", f"shape {x}")
         require_features(x, 1, self.features)
-        if prod(x[1:]) == self.groups:
+        if self.features == self.groups and max((1, *x[2:])) == 1:
             raise CaseError("more than one value a group", f"shape {x} with {self.groups} groups", key="groups")
         return x
 
@@ -283,7 +284,7 @@ class InstanceNorm(Layer):
         if len(x) < 3:
             raise CaseError("an input of rank 3 or more, (N, C, ...)", f"shape {x}")
         require_features(x, 1, self.features)
-        if prod(x[2:]) == 1:
+        if max(x[2:]) == 1:
             raise CaseError("more than one value a channel", f"shape {x}")
         return x
 
