@@ -317,7 +317,7 @@ class Drawn:
     def placed(self, kind: str | None = None) -> None:
         """Something with weights to an even width, and places told apart."""
         chosen = kind or self.one_of(*POSITIONS)
-        self.dense(self.one_of(*(width for width in (4, 6, 8) if width != self.rows)))
+        self.dense(self.even_width())
         places, width = self.shape[-2:]
         if chosen == "positions":
             self.add(LAYERS[chosen](places + self.whole(0, 2), width))  # type: ignore[call-arg]
@@ -326,7 +326,9 @@ class Drawn:
         self.add(LAYERS[chosen](self.one_of(10000.0, 16.0), order))  # type: ignore[call-arg]
 
     def attention(self) -> None:
-        """Queries, keys and values of one value, and the attention over them."""
+        """Queries, keys and values of one value, its places often told apart, and the attention over them."""
+        if self.chance(0.5):
+            self.placed()
         before, width = self.last, self.shape[-1]
         of_keys, of_values = self.width(), self.width()
         names = []
@@ -417,8 +419,9 @@ class Drawn:
 
     # ---------------------------------------------------------------------------------------------------- single layers
 
-    def affine(self) -> None:
+    def affine(self, width: int | None = None) -> None:
         """Something with a weight and a bias, to another width."""
+        width = width or self.width()
         if self.form == "images" and min(self.shape[2:]) > 2:
             kernel = (2, 2) if self.chance(0.2) else (self.whole(1, 2), self.whole(2, 3))
             padding = (self.whole(0, 1), self.whole(0, 1))
@@ -431,7 +434,7 @@ class Drawn:
                 outputs, options["groups"] = 2 * inputs, inputs
             self.add(LAYERS["conv2d"](inputs, outputs, kernel, stride, padding, **options))  # type: ignore[call-arg]
         else:
-            self.dense(self.width())
+            self.dense(width)
 
     def dense(self, outputs: int) -> None:
         """A dense layer to so many outputs, with or without a bias and its weight either way round."""
@@ -503,6 +506,8 @@ class Drawn:
         """One of those that can stand here."""
         chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
+        if chosen == "group_norm" and self.chance(0.7):
+            self.affine(self.even_width())
         if chosen != "batch_norm":
             # A row of equal values has no deviation, and outside the root nothing keeps its derivative finite.
             flat = self.form == "images" or self.all_of(self.last, FLAT)
@@ -528,9 +533,9 @@ class Drawn:
         if self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2:
             kinds += ["batch_norm"] * 4
         if self.form != "sequences" and self.group_numbers():
-            kinds += ["group_norm"]
+            kinds += ["group_norm"] * 2
         if self.form == "images" and np.prod(self.shape[2:]) > 2:
-            kinds += ["instance_norm"]
+            kinds += ["instance_norm"] * 2
         return kinds
 
     def group_numbers(self) -> list[int]:
@@ -713,6 +718,10 @@ class Drawn:
     def numbers(self, count: int) -> tuple[float, ...]:
         """Quarters from 1/4 to 2."""
         return tuple(float(quarters) / 4 for quarters in self.generator.integers(1, 9, size=count))
+
+    def even_width(self) -> int:
+        """A width that can be halved."""
+        return self.one_of(*(width for width in (4, 6, 8) if width != self.rows))
 
     def whole(self, low: int, high: int) -> int:
         """A whole number, both ends included."""

@@ -26,8 +26,7 @@ class NormalisationFault(LayerFault):
     def through_values(self, dy: Array, saved: Any, params: Parameters) -> Array:
         """What is sent back if mean and deviation are constants, ``dy * weight / deviation``."""
         if self.kind == BatchNorm.kind:
-            dx: Array = self.right(training=False).backward(dy, saved, params)[0]
-            return dx
+            return self.right(training=False).backward(dy, saved, params)[0]  # type: ignore[no-any-return]
         dvalues = dy
         if "weight" in params:
             by_rows = self.kind in (LayerNorm.kind, RMSNorm.kind)

@@ -55,7 +55,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parents[1] / "cases").glob("*.toml")))
-ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
+ALIKE = {"article", "mazur", "heads", "positions", "single-output", "square-kernel", "tied"}
 """Cases whose sizes are the point, or another's; two more have size tests of their own."""
 
 NET = """
@@ -102,7 +102,7 @@ TOP_KEYS = (
     "one of the keys 'about', 'accumulation', 'clip', 'data', 'dtype', 'frozen', 'loss', 'losses', 'micro_batches', "
     "'name', 'nodes', 'optimizer', 'steps', 'symbols', 'weights'"
 )
-NODE_KEYS = "one of the keys 'from', 'inputs', 'kind', 'name', 'outputs', 'parameters'"
+NODE_KEYS = "one of the keys 'bias', 'from', 'inputs', 'kind', 'layout', 'name', 'outputs', 'parameters'"
 SGD_KEYS = "one of the keys 'dampening', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'

@@ -1271,7 +1271,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.Conv2d(2, 3, (2, 2), groups=0),
         "groups: expected a number of groups of at least 1; received 0",
     ),
-    "groups that do not divide": (
+    "groups that do not divide the channels": (
         lambda: cc.Conv2d(4, 6, (2, 2), groups=4),
         "groups: expected a number that divides 4 inputs and 6 outputs; received 4",
     ),

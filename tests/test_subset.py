@@ -38,6 +38,13 @@ N, I, O = 7, 3, 5  # noqa: E741 - the letters of the reference
 
 LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "dense": (cc.Dense(I, O), ((N, I),)),
+    "dense-outputs first": (cc.Dense(I, O, bias=False, layout="outputs_inputs"), ((N, I),)),
+    "bilinear": (cc.Bilinear(I, 4, O), ((2, N, I), (2, N, 4))),
+    "positions": (cc.Positions(N + 1, O), ((2, N, O),)),
+    "sinusoidal_positions": (cc.SinusoidalPositions(), ((2, N, 6),)),
+    "sinusoidal_positions-halves": (cc.SinusoidalPositions(16.0, "halves"), ((N, 4),)),
+    "rotary": (cc.Rotary(), ((2, N, 6),)),
+    "rotary-interleaved": (cc.Rotary(16.0, "interleaved"), ((2, N, 4),)),
     "relu": (cc.Relu(), ((N, O),)),
     "tanh": (cc.Tanh(), ((N, O),)),
     "sigmoid": (cc.Sigmoid(), ((N, O),)),
@@ -74,6 +81,12 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
     "layer_norm": (cc.LayerNorm(O, epsilon=1e-3), ((2, N, O),)),
     "layer_norm-epsilon outside": (cc.LayerNorm(O, epsilon=1e-3, epsilon_in="outside"), ((2, N, O),)),
+    "rms_norm": (cc.RMSNorm(O, epsilon=1e-3), ((2, N, O),)),
+    "rms_norm-epsilon outside": (cc.RMSNorm(O, epsilon=1e-3, epsilon_in="outside"), ((N, O),)),
+    "group_norm": (cc.GroupNorm(6, 3, epsilon=1e-3), ((2, 6, 3, 4),)),
+    "group_norm-plain": (cc.GroupNorm(6, 2, epsilon=1e-3, affine=False), ((N, 6),)),
+    "instance_norm": (cc.InstanceNorm(O, epsilon=1e-3), ((2, O, 3, 4),)),
+    "instance_norm-plain": (cc.InstanceNorm(O, 1e-3, "outside", affine=False), ((2, O, 4),)),
     "batch_norm": (cc.BatchNorm(O, epsilon=1e-3), ((N, O),)),
     "batch_norm-images": (cc.BatchNorm(O, epsilon=1e-3), ((2, O, 3, 4),)),
     "batch_norm-other conventions": (
