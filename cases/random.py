@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..reference import LAYERS, LOSSES, OPTIMIZERS
+from ..reference import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
 from ..reference.case import Case
 from ..reference.errors import CaseError, listed
 from ..reference.layers import Layer, Shape
 from ..reference.losses import Loss
 from ..reference.network import Node, parameter_shapes, resolve
-from ..reference.optimizers import Optimizer
+from ..reference.optimizers import Optimizer, Schedule
 from .drawing import draw_batch, draw_weights
 
 T = TypeVar("T")
@@ -26,13 +26,49 @@ T = TypeVar("T")
 WIDTHS = (3, 5, 7, 9, 11, 13)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "softmax")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
-    "rows": frozenset({"embedding", "batch_norm"}),
-    "sequences": frozenset({"embedding", "scaled_dot_product_attention"}),
+    "rows": frozenset({"embedding", "batch_norm", "muon"}),
+    "sequences": frozenset({"embedding", "scaled_dot_product_attention", "muon"}),
     "images": frozenset({"conv2d", "batch_norm"}),
 }
-"""The kinds of layers that stand in networks of some forms of data only."""
+"""The kinds that stand in networks of some forms of data only."""
+
+FOLLOWED: dict[str, tuple[dict[str, Any], ...]] = {
+    "adagrad": ({}, {"epsilon_in": "root"}),
+    "rmsprop": ({}, {"epsilon_in": "root"}),
+    "amsgrad": ({}, {"maximum_of": "corrected"}),
+    "nadam": ({}, {"momentum_schedule": "constant"}),
+    "radam": ({}, {"epsilon_in": "uncorrected"}),
+    "rprop": ({}, {"applies": "last"}),
+    "adafactor": ({}, {"epsilon_in": "squares", "rate": "plain"}),
+}
+"""Conventions of optimizers: those of one framework or of another, for none has both."""
+
+BETAS = {"beta1": (0.875,), "beta2": (0.984375,), "epsilon": (2.0**-10, 2.0**-7)}
+VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "adagrad": {"epsilon": (2.0**-10,), "initial_accumulator": (0.0, 0.125)},
+    "rmsprop": {"rho": (0.875,), "epsilon": (2.0**-10,), "centred": (False, True)},
+    "adadelta": {"rho": (0.875,), "epsilon": (2.0**-10, 2.0**-7)},
+    **dict.fromkeys(("adam", "adamw", "amsgrad", "adamax", "nadam", "radam", "lamb"), BETAS),
+    "lion": {"beta1": (0.875,), "beta2": (0.984375,)},
+    "rprop": {"grow": (1.25,), "largest": (0.0703125, 50.0)},
+    "adafactor": {"epsilon": (2.0**-10,), "clip": (1.0, 2.0)},
+    "muon": {"momentum": (0.875,), "iterations": (2, 3), "epsilon": (2.0**-10,), "nesterov": (False, True)},
+}
+"""Values of the options of optimizers, where they are not those that each has everywhere."""
+
+DECOUPLED = frozenset({"adam", "adamw", "nadam", "radam", "lion"})
+"""Optimizers whose weight decay is decoupled in some framework's own version."""
 
 RATES = (2.0**-4, 2.0**-5, 2.0**-6, 2.0**-7)
+
+
+def trainable(kind: str, shape: Shape) -> bool:
+    """Whether an optimizer can update weights of a shape."""
+    try:
+        OPTIMIZERS[kind](RATES[0]).check_weight(shape)
+    except CaseError:
+        return False
+    return True
 
 
 def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -> Case:
@@ -56,15 +92,18 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     seeds = [int(number) for number in network.generator.integers(2**31, size=1 + steps)]
     loss = network.loss()
     nodes = resolve(tuple(network.nodes))
+    optimizer = network.optimizer(steps, getattr(loss, "reduction", "mean"))
+    shapes = parameter_shapes(nodes)
     return Case(
         name="-".join(filter(None, ("random", kind, str(seed)))),
         about=f"A random network: {', '.join(dict.fromkeys(node.layer.kind for node in network.nodes))}",
         nodes=nodes,
         loss=loss,
-        optimizer=network.optimizer(steps, getattr(loss, "reduction", "mean")),
-        weights=draw_weights(parameter_shapes(nodes), seeds[0]),
+        optimizer=optimizer,
+        weights=draw_weights(shapes, seeds[0]),
         batches=tuple(draw_batch(nodes, loss, network.inputs, one) for one in seeds[1:]),
         dtype=dtype,
+        frozen=tuple(name for name, shape in shapes.items() if not trainable(optimizer.kind, shape)),
     )
 
 
@@ -257,21 +296,44 @@ class Drawn:
 
     def optimizer(self, steps: int, reduction: str) -> Optimizer:
         """An optimizer with some of its options, and another learning rate at each step."""
-        kind = self.wanted if self.wanted in OPTIMIZERS else self.one_of(*OPTIMIZERS)
+        kind = self.wanted if self.wanted in OPTIMIZERS else self.one_of(*(k for k in OPTIMIZERS if self.can_train(k)))
         assert kind is not None
         # A loss that is a sum has gradients as many times larger as there are rows: such steps must not diverge.
         small = 1.0 if kind != "sgd" or reduction == "mean" else 2.0**-4
-        rates = tuple(small * float(rate) for rate in self.generator.permutation(RATES)[:steps])
-        options: dict[str, Any] = {}
-        if self.chance(0.3):
+        rates: Any = tuple(small * float(rate) for rate in self.generator.permutation(RATES)[:steps])
+        if self.chance(0.2):
+            rates = self.schedule(small * RATES[0])
+        options = self.one_of(*FOLLOWED.get(kind, ({},))) | {
+            name: self.one_of(*values) for name, values in VALUES.get(kind, {}).items() if self.chance(0.7)
+        }
+        known = OPTIMIZERS[kind].__dataclass_fields__
+        if "weight_decay" in known and options.get("epsilon_in") != "squares" and self.chance(0.3):
             options["weight_decay"] = 0.125
-        if kind == "sgd" and self.chance(0.7):
+            if "decay" in known and kind in DECOUPLED:
+                options["decay"] = self.one_of("coupled", "decoupled")
+        if kind in ("sgd", "rmsprop") and self.chance(0.7):
             options |= {"momentum": self.one_of(0.5, 0.875, 0.9)}
             plain: dict[str, Any] = {}
-            options |= self.one_of(plain, plain, {"nesterov": True}, {"dampening": 0.25})
-        if kind == "adam" and self.chance(0.7):  # otherwise the values that it has everywhere
-            options |= {"beta1": 0.875, "beta2": 0.984375, "epsilon": self.one_of(2.0**-10, 2.0**-7)}
+            if kind == "sgd":
+                options |= self.one_of(plain, plain, {"nesterov": True}, {"dampening": 0.25})
+            elif options.get("epsilon_in") == "root":
+                options["rate_in"] = "velocity"
         return OPTIMIZERS[kind](rates, **options)
+
+    def schedule(self, start: float) -> Schedule:
+        """A learning rate by a rule, all of whose rates are exact."""
+        step = SCHEDULES["step"](start, factor=0.5, every=self.whole(1, 2))  # type: ignore[call-arg]
+        rules = (
+            step,
+            SCHEDULES["linear"](start, steps=4),  # type: ignore[call-arg]
+            SCHEDULES["cosine"](start, steps=2),  # type: ignore[call-arg]
+            SCHEDULES["warmup"](steps=2, start=start / 4, then=step),  # type: ignore[call-arg]
+        )
+        return self.one_of(*rules)
+
+    def can_train(self, kind: str) -> bool:
+        """Whether there is something for an optimizer to update."""
+        return any(trainable(kind, shape) for node in self.nodes for shape in node.layer.parameters().values())
 
     # ------------------------------------------------------------------------------------------------------------ tools
 
