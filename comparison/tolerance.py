@@ -17,6 +17,7 @@ from ..arithmetic.tracked import Tracked, tracked
 from ..reference import Case, Trace
 from ..reference.layers import Array
 from ..reference.optimizers import Schedule
+from ..reference.optimizers.schedules import Rounded
 from ..reference.step import Training
 from ..reference.trace import is_given
 
@@ -114,7 +115,7 @@ def with_rounded_rates(case: Case) -> Case:
     rule = case.optimizer.learning_rate
     if not isinstance(rule, Schedule):
         return case
-    return replace(case, optimizer=replace(case.optimizer, learning_rate=rule.rounded_rates(case.steps)))
+    return replace(case, optimizer=replace(case.optimizer, learning_rate=Rounded(rule)))
 
 
 def expectation(made: Array, dtype: str) -> Expected:

@@ -7,13 +7,32 @@ every site of a case where it can happen; ``record`` runs the case with it.
 from __future__ import annotations
 
 from ..reference import Case, Operation
-from . import activations, affine, attention, layers, losses, normalisation, optimizers, steps
+from . import (
+    activations,
+    affine,
+    attention,
+    layers,
+    losses,
+    matrices,
+    moments,
+    momentum,
+    normalisation,
+    optimizers,
+    signs,
+    squares,
+    steps,
+)
 from .base import Fault, Mistake, Start, record
 from .conventions import conventions_at, conventions_of
 
+MODULES = (
+    *(layers, affine, attention, normalisation, activations, losses),
+    *(optimizers, momentum, squares, moments, signs, matrices, steps),
+)
+
 FAULTS: dict[str, type[Mistake]] = {
     mistake.name(): mistake
-    for module in (layers, affine, attention, normalisation, activations, losses, optimizers, steps)
+    for module in MODULES
     for mistake in vars(module).values()
     if isinstance(mistake, type) and issubclass(mistake, Mistake) and mistake.__module__ == module.__name__
     if mistake.wrong

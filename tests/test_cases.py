@@ -50,15 +50,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 BUILT_IN = (
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adamax",
+    "adamw",
+    "amsgrad",
     "article",
     "article-batch",
     "attention",
     "convolutional",
     "heads",
+    "lamb",
+    "lion",
     "mazur",
     "mlp",
+    "muon",
+    "nadam",
+    "radam",
     "regression",
     "residual",
+    "rmsprop",
+    "rprop",
     "single-output",
     "square-kernel",
 )
@@ -110,7 +123,7 @@ TOP_KEYS = (
     "'weights'"
 )
 NODE_KEYS = "one of the keys 'from', 'inputs', 'kind', 'name', 'outputs', 'parameters'"
-SGD_KEYS = "one of the keys 'dampening', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
+SGD_KEYS = "one of the keys 'dampening', 'decay', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'
 
@@ -155,7 +168,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "unknown optimizer": (
         swap(WHOLE, ("sgd", "adamw")),
         "optimizer.kind",
-        "a kind of optimizer: 'adam', 'sgd'",
+        f"a kind of optimizer: {listed(OPTIMIZERS)}",
         "'adamw' (did you mean 'adam'?)",
     ),
     "width that does not fit": (

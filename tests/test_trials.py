@@ -37,9 +37,11 @@ def kinds_of(case: cc.Case) -> set[str]:
 # ------------------------------------------------------------------------------------------------------ random networks
 
 
-def test_every_kind_stands_in_30_of_300_networks() -> None:
+def test_every_kind_stands_in_some_of_300_networks() -> None:
+    """A layer or a loss in 30, an optimizer, of which each network has but one of many, in 6."""
     stands_in = Counter(kind for seed in range(NETWORKS) for kind in kinds_of(random_case(seed)))
-    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < 30} == {}
+    least = {kind: 6 if kind in OPTIMIZERS else 30 for kind in KINDS}
+    assert {kind: stands_in[kind] for kind in KINDS if stands_in[kind] < least[kind]} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
