@@ -6,20 +6,20 @@ step to step, and a batch norm never follows a layer with a bias directly, whose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS
+from ..reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
 from ..reference.case import Case
 from ..reference.clipping import Clip
 from ..reference.errors import CaseError, listed
 from ..reference.layers import Layer, Shape
 from ..reference.losses import Loss
 from ..reference.network import Node, Term, parameter_shapes, resolve
-from ..reference.optimizers import Optimizer
+from ..reference.optimizers import Optimizer, Schedule
 from .drawing import draw_batch, draw_weights
 
 T = TypeVar("T")
@@ -52,13 +52,40 @@ ROUND = frozenset({"dropout", *ACTIVATIONS, *OF_ROWS, "embedding"})
 """Layers whose outputs may be a round number exactly: where they are flat, or a weight that float16 rounded."""
 GATES = ("glu", "swiglu")
 OF_EACH_FORM: dict[str, frozenset[str]] = {
-    "rows": frozenset({"embedding", "batch_norm", "group_norm", "glu"}),
-    "sequences": frozenset({"embedding", "glu", "conv1d", *ATTENTION, *RECURRENT, *POSITIONS}),
+    "rows": frozenset({"embedding", "batch_norm", "group_norm", "glu", "muon"}),
+    "sequences": frozenset({"embedding", "glu", "muon", "conv1d", *ATTENTION, *RECURRENT, *POSITIONS}),
     "images": frozenset(
         {"conv2d", "conv_transpose2d", "batch_norm", "group_norm", "instance_norm", *POOLS, *FLATTENING}
     ),
 }
-"""The kinds of layers that stand in networks of some forms of data only."""
+"""The kinds that stand in networks of some forms of data only."""
+
+FOLLOWED: dict[str, tuple[dict[str, Any], ...]] = {
+    "adagrad": ({}, {"epsilon_in": "root"}),
+    "rmsprop": ({}, {"epsilon_in": "root"}),
+    "amsgrad": ({}, {"maximum_of": "corrected"}),
+    "nadam": ({}, {"momentum_schedule": "constant"}),
+    "radam": ({}, {"epsilon_in": "uncorrected"}),
+    "rprop": ({}, {"applies": "last"}),
+    "adafactor": ({}, {"epsilon_in": "squares", "rate": "plain"}),
+}
+"""Conventions of optimizers: those of one framework or of another, for none has both."""
+
+BETAS = {"beta1": (0.875,), "beta2": (0.984375,), "epsilon": (2.0**-10, 2.0**-7)}
+VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "adagrad": {"epsilon": (2.0**-10,), "initial_accumulator": (0.0, 0.125)},
+    "rmsprop": {"rho": (0.875,), "epsilon": (2.0**-10,), "centred": (False, True)},
+    "adadelta": {"rho": (0.875,), "epsilon": (2.0**-10, 2.0**-7)},
+    **dict.fromkeys(("adam", "adamw", "amsgrad", "adamax", "nadam", "radam", "lamb"), BETAS),
+    "lion": {"beta1": (0.875,), "beta2": (0.984375,)},
+    "rprop": {"grow": (1.25,), "largest": (0.0703125, 50.0)},
+    "adafactor": {"epsilon": (2.0**-10,), "clip": (1.0, 2.0)},
+    "muon": {"momentum": (0.875,), "iterations": (2, 3), "epsilon": (2.0**-10,), "nesterov": (False, True)},
+}
+"""Values of the options of optimizers, where they are not those that each has everywhere."""
+
+DECOUPLED = frozenset({"adam", "adamw", "nadam", "radam", "lion"})
+"""Optimizers whose weight decay is decoupled in some framework's own version."""
 
 OF_ONE = {kind: loss for kind, loss in LOSSES.items() if loss.arity == 1}
 """The losses of one prediction: the last node is all that a random network is judged by."""
@@ -71,6 +98,15 @@ FOURTH_REDUCTIONS = {
 """The reduction that a kind has beside ``mean``, ``sum`` and ``none``."""
 
 RATES = (2.0**-4, 2.0**-5, 2.0**-6, 2.0**-7)
+
+
+def trainable(kind: str, shape: Shape) -> bool:
+    """Whether an optimizer can update weights of a shape."""
+    try:
+        OPTIMIZERS[kind](RATES[0]).check_weight(shape)
+    except CaseError:
+        return False
+    return True
 
 
 def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -> Case:
@@ -97,7 +133,7 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     nodes = resolve(tuple(network.nodes), losses)
     shapes = parameter_shapes(nodes)
     rows = [network.rows + place % micro_batches for place in range(steps * micro_batches)]
-    optimizer, frozen = network.optimizer(steps, losses, shapes)
+    optimizer = network.optimizer(steps, losses)
     return Case(
         name="-".join(filter(None, ("random", kind, str(seed)))),
         about=f"A random network: {', '.join(dict.fromkeys(node.layer.kind for node in network.nodes))}",
@@ -113,7 +149,7 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
         clip=network.clip(),
         micro_batches=micro_batches,
         accumulation=network.one_of("mean", "rows", "sum"),
-        frozen=frozen,
+        frozen=tuple(name for name, shape in shapes.items() if not trainable(optimizer.kind, shape)),
     )
 
 
@@ -650,40 +686,47 @@ class Drawn:
             options["ignored_rows"] = self.one_of("left_out", "counted")
         return options
 
-    def optimizer(
-        self, steps: int, losses: Sequence[Term], shapes: Mapping[str, Shape]
-    ) -> tuple[Optimizer, tuple[str, ...]]:
-        """An optimizer with some of its options, another learning rate at each step, and what it does not train."""
-        kind = self.wanted if self.wanted in OPTIMIZERS else self.one_of(*OPTIMIZERS)
+    def optimizer(self, steps: int, losses: Sequence[Term]) -> Optimizer:
+        """An optimizer with some of its options, and another learning rate at each step."""
+        kind = self.wanted if self.wanted in OPTIMIZERS else self.one_of(*(k for k in OPTIMIZERS if self.can_train(k)))
         assert kind is not None
-        others = tuple(name for name, shape in shapes.items() if len(shape) != 2)
-        if kind == "muon" and len(others) == len(shapes) and self.wanted != "muon":
-            kind = "sgd"
         # A loss that is a sum has gradients as many times larger as there are rows: such steps must not diverge.
         means = all(getattr(term.loss, "reduction", "mean") == "mean" for term in losses)
         small = 1.0 if kind != "sgd" or means else 2.0**-4
-        rates = tuple(small * float(rate) for rate in self.generator.permutation(RATES)[:steps])
-        return OPTIMIZERS[kind](rates, **self.optimizer_options(kind)), others if kind == "muon" else ()
-
-    def optimizer_options(self, kind: str) -> dict[str, Any]:
-        """Some of the options that an optimizer has."""
-        known, options = {field.name for field in fields(OPTIMIZERS[kind])}, dict[str, Any]()
-        if "weight_decay" in known and self.chance(0.3):
+        rates: Any = tuple(small * float(rate) for rate in self.generator.permutation(RATES)[:steps])
+        if self.chance(0.2):
+            rates = self.schedule(small * RATES[0])
+        options = self.one_of(*FOLLOWED.get(kind, ({},))) | {
+            name: self.one_of(*values) for name, values in VALUES.get(kind, {}).items() if self.chance(0.7)
+        }
+        known = OPTIMIZERS[kind].__dataclass_fields__
+        if "weight_decay" in known and options.get("epsilon_in") != "squares" and self.chance(0.3):
             options["weight_decay"] = 0.125
-        if kind == "sgd" and self.chance(0.7):
+            if "decay" in known and kind in DECOUPLED:
+                options["decay"] = self.one_of("coupled", "decoupled")
+        if kind in ("sgd", "rmsprop") and self.chance(0.7):
             options |= {"momentum": self.one_of(0.5, 0.875, 0.9)}
             plain: dict[str, Any] = {}
-            options |= self.one_of(plain, plain, {"nesterov": True}, {"dampening": 0.25})
-        if "epsilon" in known and self.chance(0.7):  # otherwise the values that it has everywhere
-            options |= {"epsilon": self.one_of(2.0**-10, 2.0**-7)}
-            options |= {"beta1": 0.875, "beta2": 0.984375} if "beta1" in known else {}
-            options |= {"rho": 0.875} if "rho" in known else {}
-        if kind in ("adagrad", "rmsprop") and self.chance(0.5):
-            options["epsilon_in"] = "root"
-            options.setdefault("epsilon", 2.0**-10)
-        if kind == "rmsprop":
-            options |= {"centred": self.chance(0.3), "momentum": self.one_of(0.0, 0.5)}
-        return options
+            if kind == "sgd":
+                options |= self.one_of(plain, plain, {"nesterov": True}, {"dampening": 0.25})
+            elif options.get("epsilon_in") == "root":
+                options["rate_in"] = "velocity"
+        return OPTIMIZERS[kind](rates, **options)
+
+    def schedule(self, start: float) -> Schedule:
+        """A learning rate by a rule, all of whose rates are exact."""
+        step = SCHEDULES["step"](start, factor=0.5, every=self.whole(1, 2))  # type: ignore[call-arg]
+        rules = (
+            step,
+            SCHEDULES["linear"](start, steps=4),  # type: ignore[call-arg]
+            SCHEDULES["cosine"](start, steps=2),  # type: ignore[call-arg]
+            SCHEDULES["warmup"](steps=2, start=start / 4, then=step),  # type: ignore[call-arg]
+        )
+        return self.one_of(*rules)
+
+    def can_train(self, kind: str) -> bool:
+        """Whether there is something for an optimizer to update."""
+        return any(trainable(kind, shape) for node in self.nodes for shape in node.layer.parameters().values())
 
     # ------------------------------------------------------------------------------------------------------------ tools
 

@@ -18,6 +18,7 @@ from ..reference import Case, Trace
 from ..reference.dtypes import DTYPES, cast, limits
 from ..reference.layers import Array
 from ..reference.optimizers import Schedule
+from ..reference.optimizers.schedules import Rounded
 from ..reference.step import Start, Training
 from ..reference.trace import is_given
 
@@ -113,7 +114,7 @@ def with_rounded_rates(case: Case) -> Case:
     rule = case.optimizer.learning_rate
     if not isinstance(rule, Schedule):
         return case
-    return replace(case, optimizer=replace(case.optimizer, learning_rate=rule.rounded_rates(case.steps)))
+    return replace(case, optimizer=replace(case.optimizer, learning_rate=Rounded(rule)))
 
 
 def expectation(made: Array, dtype: str) -> Expected:

@@ -20,6 +20,9 @@ from . import (
     hard,
     layers,
     losses,
+    matrices,
+    moments,
+    momentum,
     normalisation,
     optimizers,
     pairs,
@@ -27,7 +30,9 @@ from . import (
     positions,
     rectifiers,
     recurrent,
+    signs,
     softmax,
+    squares,
     steps,
     structure,
 )
@@ -37,7 +42,8 @@ from .conventions import conventions_at, conventions_of
 FAMILIES = (
     *(layers, affine, convolution, pooling, structure, attention, positions, recurrent, normalisation, dropout),
     *(activations, rectifiers, hard, gated, softmax),
-    *(losses, classes, pairs, clipping, optimizers, steps),
+    *(losses, classes, pairs, clipping),
+    *(optimizers, momentum, squares, moments, signs, matrices, steps),
 )
 
 FAULTS: dict[str, type[Mistake]] = {

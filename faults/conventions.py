@@ -23,7 +23,8 @@ def conventions_of(case: Case) -> list[Fault]:
 
     >>> import crosscheck as cc
     >>> [str(other) for other in conventions_of(cc.load_case("article"))]
-    ['layout = outputs_inputs at k', 'reduction = mean at loss', 'reduction = mean_over_outputs at loss', 'reduction = none at loss']
+    ['layout = outputs_inputs at k', 'reduction = mean at loss', 'reduction = mean_over_outputs at loss', \
+'reduction = none at loss']
     """
     return [alternative for alternative in alternatives(case) if runs(case, alternative.start)]
 

@@ -8,11 +8,13 @@ from operator import add
 
 import numpy as np
 
-from ..reference import Case, Node, Operation, Term
+from ..reference import Case, Node, Operation, Schedule, Term
 from ..reference.layers import Array
-from ..reference.optimizers import Adam
+from ..reference.optimizers import Rprop, Warmup
+from ..reference.optimizers.schedules import Rounded
 from ..reference.step import Keep, Named, arrays_by_name
 from .base import StepFault, done
+from .optimizers import counts
 
 
 class GradientsNotCleared(StepFault):
@@ -311,7 +313,8 @@ class RateOneStepEarly(StepFault):
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
-        yield from [""] if len(set(case.learning_rates)) > 1 else []
+        changes = len(set(case.learning_rates)) > 1 and not isinstance(case.optimizer, Rprop)
+        yield from [""] if changes else []
 
     @classmethod
     def makes(cls, case: Case, site: str, operation: Operation) -> bool:
@@ -328,6 +331,85 @@ def next_rates(case: Case) -> list[tuple[float, float]]:
     return list(zip(rates, (*rates[1:], rates[-1]), strict=True))
 
 
+class AnotherSchedule(StepFault):
+    """Learning rates other than those that the schedule of the case gives."""
+
+    @classmethod
+    def rates(cls, schedule: Schedule, steps: int) -> tuple[float, ...]:
+        """The wrong rates of so many steps."""
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, case: Case) -> tuple[float, ...]:
+        rule = case.optimizer.learning_rate
+        if isinstance(rule, Rounded):
+            rule = rule.rule
+        fits = isinstance(rule, Schedule) and not isinstance(case.optimizer, Rprop)
+        return cls.rates(rule, case.steps) if fits else case.learning_rates  # type: ignore[arg-type]
+
+    @classmethod
+    def sites(cls, case: Case) -> Iterator[str]:
+        yield from [""] if cls.of(case) != case.learning_rates else []
+
+    @classmethod
+    def makes(cls, case: Case, site: str, operation: Operation) -> bool:
+        step = done(operation).step
+        return operation.phase == "update" and cls.of(case)[step] != case.learning_rates[step]
+
+    def update_of(self, name: str, learning_rate: float) -> None:
+        super().update_of(name, self.of(self.case)[self.step])
+
+
+class ScheduleNotStepped(AnotherSchedule):
+    """The learning rate stays that of the first step: the schedule is made and never moves on.
+
+    One line of the training loop is missing, and nothing fails. With a warm-up the training stays at a rate that was
+    meant for the start.
+    """
+
+    wrong = ("update",)
+
+    @classmethod
+    def rates(cls, schedule: Schedule, steps: int) -> tuple[float, ...]:
+        return (schedule.rate(0),) * steps
+
+
+class WarmupCountedFromOne(AnotherSchedule):
+    """The warm-up rises by ``(step + 1) / steps``, so that it is one step ahead.
+
+    A rate of 0 at the first step looks like a step that is lost. Many programs do it so, and the rate of every step of
+    the warm-up differs between the two.
+    """
+
+    number = 28
+    wrong = ("update",)
+
+    @classmethod
+    def rates(cls, schedule: Schedule, steps: int) -> tuple[float, ...]:
+        if not isinstance(schedule, Warmup):
+            return schedule.rates(steps)
+        ahead = schedule.rates(schedule.steps + 1)[1:]
+        return (*ahead, *schedule.rates(max(steps, schedule.steps))[schedule.steps :])[:steps]
+
+
+class DecayCountedFromTheStart(AnotherSchedule):
+    """The schedule behind the warm-up counts the steps of the warm-up too, and starts somewhere in its middle.
+
+    Both count the same steps, and it is left open whether the length of the decay includes that of the warm-up. The
+    rate jumps where the one gives way to the other.
+    """
+
+    wrong = ("update",)
+
+    @classmethod
+    def rates(cls, schedule: Schedule, steps: int) -> tuple[float, ...]:
+        if not isinstance(schedule, Warmup):
+            return schedule.rates(steps)
+        return (*schedule.rates(schedule.steps), *schedule.then.rates(max(steps, schedule.steps))[schedule.steps :])[
+            :steps
+        ]
+
+
 class StepCountedForEveryWeight(StepFault):
     """Adam's counter is increased for every weight, not for every step.
 
@@ -340,7 +422,7 @@ class StepCountedForEveryWeight(StepFault):
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
-        yield from [""] if isinstance(case.optimizer, Adam) and len(case.trained) > 1 else []
+        yield from [""] if counts(case.optimizer) and len(case.trained) > 1 else []
 
     @classmethod
     def makes(cls, case: Case, site: str, operation: Operation) -> bool:

@@ -50,6 +50,7 @@ from crosscheck.reference import (
     SoftmaxCrossEntropy,
     Tanh,
 )
+from crosscheck.reference.errors import listed
 from crosscheck.reference.network import parameter_shapes, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -103,7 +104,7 @@ TOP_KEYS = (
     "'name', 'nodes', 'optimizer', 'steps', 'symbols', 'weights'"
 )
 NODE_KEYS = "one of the keys 'bias', 'from', 'inputs', 'kind', 'layout', 'name', 'outputs', 'parameters'"
-SGD_KEYS = "one of the keys 'dampening', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
+SGD_KEYS = "one of the keys 'dampening', 'decay', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'
 
@@ -146,10 +147,10 @@ BAD: dict[str, tuple[str, str, str, str]] = {
         "'mean_square_error' (did you mean 'mean_squared_error'?)",
     ),
     "unknown optimizer": (
-        swap(WHOLE, ("sgd", "adamw")),
+        swap(WHOLE, ("sgd", "adamv")),
         "optimizer.kind",
-        "a kind of optimizer: 'adam', 'sgd'",
-        "'adamw' (did you mean 'adam'?)",
+        f"a kind of optimizer: {listed(OPTIMIZERS)}",
+        "'adamv' (did you mean 'adamw'?)",
     ),
     "width that does not fit": (
         swap(SEEDED, ('kind = "tanh"', 'kind = "dense"\ninputs = 4\noutputs = 5')),

@@ -306,7 +306,7 @@ def assert_same(found: list[Tensors], expected: list[Any]) -> None:
 
 
 def runs_with() -> Iterator[Any]:
-    """Every option in every framework that has it, in both dtypes. JAX, which compiles, takes turns with them."""
+    """Every option in every framework that has it, in both dtypes; in JAX, which compiles slowly, in one of them."""
     for framework, refused in REFUSED_BY.items():
         for place, (name, optimizer) in enumerate(OPTIONS.items()):
             dtypes = ["float64", "float32"]

@@ -10,7 +10,7 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.adapters import load_adapter
-from crosscheck.reference.optimizers.schedules import Rate, Schedule
+from crosscheck.reference.optimizers.schedules import Rate, Rounded, Schedule
 
 STEPS = 9
 
@@ -133,7 +133,7 @@ def test_more_steps_of_the_same_schedule() -> None:
 
 
 def test_a_rate_near_the_end_is_known_no_better_than_the_first() -> None:
-    *_, last = SCHEDULES["linear"].rounded_rates(5)
+    *_, last = Rounded(SCHEDULES["linear"]).rates(5)
     assert isinstance(last, Rate)
     assert last == SCHEDULES["linear"].rates(5)[-1]
     assert last.error == 6 * 2**-53 * 0.3

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-BESIDE = frozenset("abs inf arange full errstate random ndarray".split())
+BESIDE = frozenset("abs inf pi cos arange full errstate random ndarray".split())
 """What the source may also spell: it makes plain integers, draws data or sets NumPy up."""
 
 lifted = Poison.lift
@@ -160,6 +160,31 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "sgd-everything": cc.SGD((0.125, 0.0625), momentum=0.9, dampening=0.3, weight_decay=0.1),
     "sgd-nesterov": cc.SGD(0.125, momentum=0.9, nesterov=True, weight_decay=0.1),
     "adam": cc.Adam(0.125),
+    "adagrad": cc.Adagrad((0.125, 0.0625), epsilon=1e-3, weight_decay=0.1),
+    "adagrad-root": cc.Adagrad(0.125, epsilon=1e-3, initial_accumulator=0.1, epsilon_in="root"),
+    "rmsprop": cc.RMSprop(0.125, epsilon=1e-3),
+    "rmsprop-everything": cc.RMSprop(0.125, rho=0.9, momentum=0.9, epsilon=1e-3, centred=True, epsilon_in="root"),
+    "rmsprop-velocity": cc.RMSprop(0.125, momentum=0.9, epsilon=1e-3, rate_in="velocity"),
+    "adadelta": cc.Adadelta((0.125, 0.0625), rho=0.75, epsilon=1e-3, weight_decay=0.1),
+    "adamw": cc.AdamW((0.125, 0.0625), epsilon=1e-3, weight_decay=0.1),
+    "adam-conventions": cc.Adam(0.125, epsilon=1e-3, epsilon_in="root", bias_correction=False),
+    "adam-uncorrected": cc.Adam(0.125, beta2=0.9, epsilon=1e-3, epsilon_in="uncorrected"),
+    "amsgrad": cc.AMSGrad(0.125, beta2=0.9, epsilon=1e-3),
+    "amsgrad-corrected": cc.AMSGrad(0.125, beta2=0.9, epsilon=1e-3, maximum_of="corrected"),
+    "adamax": cc.Adamax(0.125, epsilon=1e-3),
+    "adamax-outside": cc.Adamax(0.125, epsilon=1e-3, epsilon_in="outside"),
+    "nadam": cc.NAdam(0.125, beta2=0.9, epsilon=1e-3),
+    "nadam-constant": cc.NAdam(0.125, beta2=0.9, epsilon=1e-3, momentum_schedule="constant"),
+    "radam": cc.RAdam(0.125, beta2=0.9, epsilon=1e-3),
+    "radam-uncorrected": cc.RAdam(0.125, beta2=0.5, epsilon=1e-3, epsilon_in="uncorrected"),
+    "lamb": cc.Lamb((0.125, 0.0625), beta2=0.9, epsilon=1e-3, weight_decay=0.1),
+    "lion": cc.Lion((0.125, 0.0625), weight_decay=0.1),
+    "rprop": cc.Rprop(0.125),
+    "rprop-late": cc.Rprop(0.125, largest=0.13, applies="last"),
+    "adafactor": cc.Adafactor((0.125, 0.0625), epsilon=1e-3, weight_decay=0.1),
+    "adafactor-plain": cc.Adafactor(0.125, epsilon=1e-2, epsilon_in="squares", rate="plain"),
+    "muon": cc.Muon((0.125, 0.0625), epsilon=1e-3, weight_decay=0.1),
+    "muon-tall": cc.Muon(0.125, nesterov=False, iterations=2, epsilon=1e-3, scale="match_rms"),
     "adam-everything": cc.Adam((0.125, 0.0625), beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.1),
 }
 
@@ -259,7 +284,7 @@ def network(loss: Loss, optimizer: Optimizer) -> cc.Case:
         weights={name: generator.standard_normal(shape) for name, shape in shapes.items()},
         batches=(cc.Batch(generator.standard_normal((N, I)), loss.draw_target(generator, (N, 4))),),
         steps=2,
-        frozen=("left.bias",),
+        frozen=("left.bias", "right.bias", "out.bias") if optimizer.kind == "muon" else ("left.bias",),
     )
 
 

@@ -15,7 +15,7 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.cases import built_in
-from crosscheck.cases.random import KINKS, random_case
+from crosscheck.cases.random import KINKS, mixed_case, random_case
 from crosscheck.cli import app
 from crosscheck.comparison.compare import Comparison
 from crosscheck.comparison.rules import RULES, refused

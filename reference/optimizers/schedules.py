@@ -58,10 +58,6 @@ class Schedule:
         """The learning rate of each of so many steps."""
         return tuple(self.rate(step) for step in range(steps))
 
-    def rounded_rates(self, steps: int) -> tuple[Rate, ...]:
-        """The same with their rounding errors: each is some roundings of the peak off."""
-        return tuple(Rate(rate, (step + 2) * ROUNDOFF * self.peak) for step, rate in enumerate(self.rates(steps)))
-
     def require_rate(self, *names: str) -> None:
         """Raise CaseError unless each of these fields can be a learning rate."""
         for name in names:
@@ -248,6 +244,20 @@ class Warmup(Schedule):
         if step >= self.steps:
             return self.then.rate(step - self.steps)
         return self.start + (self.peak - self.start) * step / self.steps
+
+
+@dataclass(frozen=True)
+class Rounded(Schedule):
+    """A schedule whose rates carry their rounding: each is some roundings of the peak off."""
+
+    rule: Schedule
+
+    @property
+    def peak(self) -> float:
+        return self.rule.peak
+
+    def rate(self, step: int) -> float:
+        return Rate(self.rule.rate(step), (step + 2) * ROUNDOFF * self.peak)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

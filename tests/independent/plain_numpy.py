@@ -661,4 +661,8 @@ CONVENTIONS = {
     "the running variance divided by n": "running_variance = biased",
     "GELU by its tanh formula": "approximate = tanh",
     "attention unscaled": "scale = none",
+    "Adam without its corrections": "bias_correction = false",
+    "Adam's epsilon under the root": "epsilon_in = root",
+    "Adam's epsilon beside the uncorrected root": "epsilon_in = uncorrected",
+    "the weights decayed beside the gradient": "decay = decoupled",
 }

@@ -578,4 +578,8 @@ CONVENTIONS = {
     "epsilon added to layer norm's deviation": "epsilon_in = outside",
     "GELU approximated": "approximate = tanh",
     "Nesterov left out": "nesterov = false",
+    "moments not corrected": "bias_correction = false",
+    "the square root of the sum with epsilon": "epsilon_in = root",
+    "epsilon corrected as well": "epsilon_in = uncorrected",
+    "the weights shrunk first, and no decay in the gradient": "decay = decoupled",
 }
