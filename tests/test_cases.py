@@ -54,6 +54,7 @@ BUILT_IN = (
     "article-batch",
     "attention",
     "convolutional",
+    "grouped-heads",
     "heads",
     "mazur",
     "mlp",
@@ -63,7 +64,9 @@ BUILT_IN = (
     "square-kernel",
 )
 ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
-"""Cases whose sizes are the point, or another's; two more have size tests of their own."""
+"""Cases whose sizes are the point, or another's."""
+OF_OTHER_SHAPES = {"attention", "convolutional", "grouped-heads"}
+"""Cases that have size tests of their own."""
 
 NET = """
 name = "small"
@@ -717,7 +720,7 @@ def widths(case: Case) -> list[int]:
     return [dense[0].inputs, *(layer.outputs for layer in dense if layer.outputs != layer.inputs)]
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in {*ALIKE, "attention", "convolutional"}])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in {*ALIKE, *OF_OTHER_SHAPES}])
 def test_nothing_hides_behind_equal_sizes(name: str) -> None:
     case = load_case(name)
     sizes = [*widths(case), *{len(batch.inputs) for batch in case.batches}]
@@ -737,6 +740,16 @@ def test_nothing_hides_behind_equal_sizes_of_sequences() -> None:
     assert case.parameters["k.weight"] == case.parameters["q.weight"] == (width, keys)
     sizes = [*case.batch(0).inputs.shape, rows, width, keys, values, layers["wide"].outputs, layers["o"].outputs]  # type: ignore[attr-defined]
     assert sorted(sizes) == list(range(2, 10))
+    assert case.steps > 1
+    assert len(set(case.learning_rates)) > 1
+
+
+def test_nothing_hides_behind_equal_sizes_of_heads() -> None:
+    """Heads of queries, heads of keys, sequences, places, and the widths of a key and of a value."""
+    case = load_case("grouped-heads")
+    shapes = case.shapes(case.batch(0).inputs.shape)
+    (n, heads, places, of_keys), (_, shared, _, of_values) = shapes["q.heads"], shapes["v.heads"]
+    assert len({n, heads, shared, places, of_keys, of_values}) == 6
     assert case.steps > 1
     assert len(set(case.learning_rates)) > 1
 

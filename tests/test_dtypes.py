@@ -36,6 +36,11 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "conv2d": (cc.Conv2d(I, O, (2, 3), (3, 2), (1, 2)), ((2, I, 6, 7),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, 4, I), (2, N, I), (2, N, O))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
+    "attention-grouped": (cc.ScaledDotProductAttention(mask="boolean"), ((6, 4, I), (2, N, I), (2, N, O))),
+    "attention-additive": (cc.ScaledDotProductAttention(causal=True, mask="additive"), ((N, I), (4, I), (4, O))),
+    "split_heads": (cc.SplitHeads(3), ((2, N, 6),)),
+    "merge_heads": (cc.MergeHeads(), ((2, 3, N, 4),)),
+    "multi_head_attention": (cc.MultiHeadAttention(6, 3, causal=True), ((2, N, 6),)),
 }
 
 LOSSES: dict[str, Loss] = {
@@ -75,6 +80,8 @@ def test_a_layer_stays_in_its_dtype(layer: Layer, shapes: tuple[tuple[int, ...],
     generator = np.random.Generator(np.random.PCG64(6))
     params = {name: draw(generator, shape, dtype) for name, shape in layer.parameters().items()}
     params |= {name: np.full(shape, value, dtype) for name, (shape, value) in layer.statistics().items()}
+    shaped = {name: layer.given_shape(name, *shapes) for name in layer.given}
+    params |= {name: layer.draw_given(generator, name, shape).astype(dtype) for name, shape in shaped.items()}
     inputs = [layer.draw_input(generator, shape) for shape in shapes]
     inputs = inputs if layer.integer_inputs else [x.astype(dtype) for x in inputs]
     y, saved = layer.forward(*inputs, params)
