@@ -804,6 +804,11 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "global_avg_pool": (cc.GlobalAvgPool(), ((3, 6, 9, 8),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, 3, 20, 8), (2, 3, 30, 8), (2, 3, 30, 5))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True), ((3, 20, 8), (3, 20, 8), (3, 20, 5))),
+    "attention-grouped": (cc.ScaledDotProductAttention(mask="boolean"), ((6, 9, 8), (2, 20, 8), (2, 20, 5))),
+    "attention-additive": (cc.ScaledDotProductAttention(causal=True, mask="additive"), ((20, 8), (20, 8), (20, 5))),
+    "split_heads": (cc.SplitHeads(3), ((2, 20, 12),)),
+    "merge_heads": (cc.MergeHeads(), ((2, 3, 20, 4),)),
+    "multi_head_attention": (cc.MultiHeadAttention(4, 2), ((2, 3, 4),)),
     "layer_norm": (cc.LayerNorm(40), ((20, 40),)),
     "layer_norm-outside": (cc.LayerNorm(40, 0.1, "outside"), ((2, 20, 40),)),
     "rms_norm": (cc.RMSNorm(40, epsilon=1e-3), ((2, 20, 40),)),
@@ -879,6 +884,9 @@ def test_every_layer_in_every_dtype_is_within_sigma(
     params = {
         name: (generator.uniform(0.5, 2, shape)).astype(np.float16).astype(dtype) for name, shape in sizes.items()
     }
+    for name in layer.given:
+        drawn_ = layer.draw_given(generator, name, layer.given_shape(name, *shapes))
+        params[name] = drawn_.astype(np.float16).astype(dtype)
     dy = generator.standard_normal(layer.forward(*inputs, params)[0].shape).astype(np.float16).astype(dtype)
     made = passed(layer, inputs, params, dy, tracked(dtype).lift)
     subject = passed(layer, inputs, params, dy, lambda array: array)

@@ -249,6 +249,11 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "global_avg_pool": (cc.GlobalAvgPool(), ((2, I, 3, 4),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, N, I), (2, O, I), (2, O, 2))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((N, I), (N, I), (N, 2))),
+    "attention-grouped": (cc.ScaledDotProductAttention(mask="boolean"), ((4, 2, I), (2, O, I), (2, O, 2))),
+    "attention-additive": (cc.ScaledDotProductAttention(causal=True, mask="additive"), ((N, I), (N, I), (N, 2))),
+    "split_heads": (cc.SplitHeads(3), ((2, N, 6),)),
+    "merge_heads": (cc.MergeHeads(), ((2, 3, N, 2),)),
+    "multi_head_attention": (cc.MultiHeadAttention(4, 2, causal=True), ((2, 3, 4),)),
     "layer_norm": (cc.LayerNorm(O), ((N, O),)),
     "layer_norm-outside": (cc.LayerNorm(O, 0.1, "outside"), ((2, N, O),)),
     "rms_norm": (cc.RMSNorm(O, epsilon=1e-3), ((2, N, O),)),
@@ -356,6 +361,8 @@ def test_the_backward_is_the_derivative_of_the_forward(layer: Layer, shapes: tup
     fixed = {
         name: FINE.lift(generator.uniform(0.5, 2, shape)) for name, (shape, _) in layer.statistics().items()
     }  # fmt: skip
+    for name in layer.given:
+        fixed[name] = FINE.lift(layer.draw_given(generator, name, layer.given_shape(name, *shapes)))
     start = [FINE.lift(x) for x in inputs], {**{name: FINE.lift(value) for name, value in params.items()}, **fixed}
     y, saved = layer.forward(*start[0], start[1])
     dy = FINE.lift(generator.standard_normal(y.shape))

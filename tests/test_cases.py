@@ -57,7 +57,9 @@ from hypothesis import strategies as st
 
 BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parents[1] / "cases").glob("*.toml")))
 ALIKE = {"article", "mazur", "heads", "positions", "single-output", "square-kernel", "tied"}
-"""Cases whose sizes are the point, or another's; two more have size tests of their own."""
+"""Cases whose sizes are the point, or another's."""
+OF_OTHER_SHAPES = {"attention", "character-lstm", "convolutional", "grouped-heads", "gru"}
+"""Cases that have size tests of their own."""
 
 NET = """
 name = "small"
@@ -711,9 +713,7 @@ def widths(case: Case) -> list[int]:
     return [dense[0].inputs, *(layer.outputs for layer in dense if layer.outputs != layer.inputs)]
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in BUILT_IN if name not in {*ALIKE, "attention", "character-lstm", "convolutional", "gru"}]
-)
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in {*ALIKE, *OF_OTHER_SHAPES}])
 def test_nothing_hides_behind_equal_sizes(name: str) -> None:
     case = load_case(name)
     sizes = [*widths(case), *{len(batch.inputs) for batch in case.batches}]
@@ -747,6 +747,14 @@ def test_nothing_hides_behind_equal_sizes_of_recurrent_layers(name: str) -> None
     sizes += [layers[-1].outputs]  # type: ignore[attr-defined]
     assert len(set(sizes)) == len(sizes)
     assert 1 not in sizes
+
+
+def test_nothing_hides_behind_equal_sizes_of_heads() -> None:
+    """Heads of queries, heads of keys, sequences, places, and the widths of a key and of a value."""
+    case = load_case("grouped-heads")
+    shapes = case.shapes(case.batch(0).inputs.shape)
+    (n, heads, places, of_keys), (_, shared, _, of_values) = shapes["q.heads"], shapes["v.heads"]
+    assert len({n, heads, shared, places, of_keys, of_values}) == 6
     assert case.steps > 1
     assert len(set(case.learning_rates)) > 1
 

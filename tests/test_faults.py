@@ -201,7 +201,14 @@ COVERED = {
         "epsilon_beside_the_root_in_the_forward",
     },
     17: {"gelu_slope_approximated"},
-    18: {"scale_by_heads", "scale_without_root", "scale_by_values", "scale_forgotten_in_the_backward"},
+    18: {
+        "scale_by_heads",
+        "scale_without_root",
+        "scale_by_values",
+        "scale_forgotten_in_the_backward",
+        "scaled_by_all_heads",
+        "scaled_by_the_number_of_heads",
+    },
     19: {"bias_not_corrected", "second_moment_not_corrected", "first_moment_not_corrected"},
     20: {"epsilon_inside_the_root", "epsilon_beside_the_uncorrected"},
     22: {

@@ -5,7 +5,8 @@ against central differences in long double.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import crosscheck as cc
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from crosscheck.adapters import load_adapter
 from crosscheck.adapters.contract import perturbations
+from crosscheck.cases.drawing import scale
 from crosscheck.cases.random import KINKS
 from crosscheck.reference import Layer
 from crosscheck.reference.elementary import erf, overlaid
@@ -216,6 +218,31 @@ TRIALS: dict[str, Trial] = {
     "attention-fewer queries": Trial(cc.ScaledDotProductAttention(causal=True), ((2, 4, I), (2, N, I), (2, N, O))),
     "attention-fewer keys": Trial(cc.ScaledDotProductAttention(causal=True), ((2, N, I), (2, 4, I), (2, 4, O))),
     "attention-unscaled": Trial(cc.ScaledDotProductAttention(scale="none"), ((2, 4, I), (2, N, I), (2, N, O))),
+    "attention-boolean mask": Trial(cc.ScaledDotProductAttention(mask="boolean"), ((2, 4, I), (2, N, I), (2, N, O))),
+    "attention-boolean and causal": Trial(
+        cc.ScaledDotProductAttention(causal=True, mask="boolean"), ((2, 3, N, 4), (2, 3, N, 4), (2, 3, N, O))
+    ),
+    "attention-additive mask": Trial(cc.ScaledDotProductAttention(mask="additive"), ((4, I), (N, I), (N, O))),
+    "attention-additive and causal": Trial(
+        cc.ScaledDotProductAttention(causal=True, mask="additive"), ((1, N, I), (1, 4, I), (1, 4, O))
+    ),
+    "attention-grouped": Trial(cc.ScaledDotProductAttention(), ((2, 6, 4, I), (2, 3, N, I), (2, 3, N, O))),
+    "attention-grouped and masked": Trial(
+        cc.ScaledDotProductAttention(causal=True, mask="boolean"), ((2, 6, N, 4), (2, 2, N, 4), (2, 2, N, O))
+    ),
+    "attention-one head of keys": Trial(
+        cc.ScaledDotProductAttention(mask="additive"), ((3, 4, I), (1, N, I), (1, N, O))
+    ),
+    "split_heads": Trial(cc.SplitHeads(3), ((2, N, 6),)),
+    "split_heads-one sequence": Trial(cc.SplitHeads(2), ((N, 10),)),
+    "split_heads-rank 4": Trial(cc.SplitHeads(2), ((1, 3, N, 8),)),
+    "merge_heads": Trial(cc.MergeHeads(), ((2, 3, N, 4),)),
+    "merge_heads-one sequence": Trial(cc.MergeHeads(), ((3, N, 4),)),
+    "multi_head_attention": Trial(cc.MultiHeadAttention(6, 3), ((2, 4, 6),)),
+    "multi_head_attention-causal": Trial(cc.MultiHeadAttention(8, 2, causal=True), ((3, 5, 8),)),
+    "multi_head_attention-one sequence": Trial(cc.MultiHeadAttention(6, 2, causal=True), ((N, 6),)),
+    "multi_head_attention-rank 4": Trial(cc.MultiHeadAttention(6, 2), ((2, 3, 4, 6),)),
+    "multi_head_attention-no bias": Trial(cc.MultiHeadAttention(6, 1, bias=False), ((1, 4, 6),)),
 }
 
 OUTSIDE = {f"{kind}-epsilon outside" for kind in ("layer_norm", "rms_norm", "group_norm", "instance_norm")}
@@ -254,6 +281,8 @@ class Drawn:
     inputs: list[Array]
     params: dict[str, Array]
     dy: Array
+    given: dict[str, Array] = field(default_factory=dict)
+    """What comes with the batch: masks."""
 
 
 @dataclass(frozen=True)
@@ -278,17 +307,26 @@ def draw(trial: Trial, dtype: str) -> Drawn:
     return Drawn(
         inputs=[kept(trial.layer.draw_input(generator, shape)) for shape in trial.shapes],
         params={
-            **{name: kept(generator.standard_normal(shape)) for name, shape in trial.layer.parameters().items()},
+            # As large as a case draws them: larger ones make an attention so sharp that it magnifies what is rounded.
+            **{
+                name: kept(scale(shape) * generator.standard_normal(shape))
+                for name, shape in trial.layer.parameters().items()
+            },
             # A variance is positive.
             **{name: kept(generator.random(shape) + 0.5) for name, (shape, _) in trial.layer.statistics().items()},
         },
         dy=kept(generator.standard_normal(trial.layer.output_shape(*trial.shapes))),
+        given={
+            name: kept(trial.layer.draw_given(generator, name, trial.layer.given_shape(name, *trial.shapes)))
+            for name in trial.layer.given
+        },
     )
 
 
 def by_hand(trial: Trial, drawn: Drawn) -> Result:
-    y, saved = trial.layer.forward(*drawn.inputs, drawn.params)
-    dx, dparams = trial.layer.backward(drawn.dy, saved, drawn.params)
+    params = {**drawn.params, **drawn.given}
+    y, saved = trial.layer.forward(*drawn.inputs, params)
+    dx, dparams = trial.layer.backward(drawn.dy, saved, params)
     dinputs = dx if isinstance(dx, tuple) else (dx,)
     assert [dinput is None for dinput in dinputs] == [trial.layer.integer_inputs] * len(dinputs)
     statistics = trial.layer.updated_statistics(saved, drawn.params)
@@ -304,11 +342,11 @@ def by_torch(trial: Trial, drawn: Drawn) -> Result:
     module = build_layer(trial.layer, dtype=getattr(torch, drawn.dy.dtype.name), device="cpu")
     with torch.no_grad():
         for name, array in drawn.params.items():
-            held = getattr(module, names.get(name, name))
+            held = attrgetter(names.get(name, name))(module)
             held.copy_(torch.tensor(array.T if name in transposed else array))
     inputs = [torch.tensor(array, requires_grad=array.dtype.kind == "f") for array in drawn.inputs]
-    parameters = {name: getattr(module, names.get(name, name)) for name in trial.layer.parameters()}
-    y = module(*inputs)
+    parameters = {name: attrgetter(names.get(name, name))(module) for name in trial.layer.parameters()}
+    y = module(*inputs, **{name: torch.tensor(array) for name, array in drawn.given.items()})
     wanted = [tensor for tensor in inputs if tensor.requires_grad]
     gradients = torch.autograd.grad(y, [*wanted, *parameters.values()], grad_outputs=torch.tensor(drawn.dy))
     arrays = [gradient.numpy() for gradient in gradients]
@@ -334,7 +372,7 @@ def by_jax(trial: Trial, drawn: Drawn) -> Result:
 
         def forward_and_backward(inputs: Any, params: Any, statistics: Any, dy: Any) -> Any:
             def forward(inputs: Any, params: Any) -> Any:
-                params = {**params, **statistics}
+                params = {**params, **statistics, **drawn.given}
                 return part.apply(trial.layer, *inputs, params), part.statistics(trial.layer, *inputs, params)
 
             y, vjp, updated = jax.vjp(forward, inputs, params, has_aux=True)
@@ -678,7 +716,7 @@ def test_every_gradient_is_the_slope_of_the_forward(trial: Trial) -> None:
     found = by_hand(trial, drawn)
 
     def pulled(inputs: list[Array], params: dict[str, Array]) -> Any:
-        return (drawn.dy * trial.layer.forward(*inputs, params)[0]).sum()
+        return (drawn.dy * trial.layer.forward(*inputs, {**params, **drawn.given})[0]).sum()
 
     # Truncation and rounding are both of the order of eps^(2/3).
     allowed = 100 * float(np.finfo(np.longdouble).eps) ** (2 / 3)
@@ -992,6 +1030,61 @@ def test_a_query_sees_no_later_key() -> None:
     np.testing.assert_array_equal(y[..., :3, :], changed[..., :3, :])
     assert np.abs(y[..., 3:, :] - changed[..., 3:, :]).min() > 0
     np.testing.assert_array_equal(y[..., 0, :], v[..., 0, :])
+
+
+def test_a_key_that_a_mask_hides_has_no_influence_and_no_gradient() -> None:
+    trial = TRIALS["attention-grouped and masked"]
+    drawn = draw(trial, "float64")
+    mask = drawn.given["mask"].copy()
+    mask[..., 3] = 0
+    hidden = Drawn(drawn.inputs, {}, drawn.dy, {"mask": mask})
+    q, k, v = drawn.inputs
+    other = [np.where(np.arange(N)[:, None] == 3, 1e3, x) for x in (k, v)]
+    found = by_hand(trial, hidden)
+    np.testing.assert_array_equal(found.y, by_hand(trial, Drawn([q, *other], {}, drawn.dy, {"mask": mask})).y)
+    assert not found.dinputs[1][..., 3, :].any()
+    assert not found.dinputs[2][..., 3, :].any()
+
+
+def test_a_shared_head_is_as_good_as_its_copies() -> None:
+    """Repeated for every query of its group, in turn, and its gradient the sum of theirs."""
+    trial = TRIALS["attention-grouped"]
+    drawn = draw(trial, "float64")
+    q, k, v = drawn.inputs
+    copies = Drawn([q, *(np.repeat(x, 2, axis=1) for x in (k, v))], {}, drawn.dy)
+    shared, apart = by_hand(trial, drawn), by_hand(trial, copies)
+    summed = [dx.reshape(2, 3, 2, *dx.shape[2:]).sum(axis=2) for dx in apart.dinputs[1:]]
+    assert_same(shared, Result(apart.y, [apart.dinputs[0], *summed], {}, {}), EPSILONS * 2.0**-52)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_layer_with_its_projections_is_the_layers_one_after_the_other(causal: bool) -> None:
+    layer = cc.MultiHeadAttention(6, 3, causal=causal)
+    drawn = draw(Trial(layer, ((2, 4, 6),)), "float64")
+    split, params = cc.SplitHeads(3), drawn.params
+    projected, _ = cc.Dense(6, 18).forward(drawn.inputs[0], {"weight": params["in_weight"], "bias": params["in_bias"]})
+    q, k, v = (split.forward(projected[..., at : at + 6], {})[0] for at in (0, 6, 12))
+    seen, _ = cc.ScaledDotProductAttention(causal=causal).forward(q, k, v, {})
+    merged, _ = cc.MergeHeads().forward(seen, {})
+    y, _ = cc.Dense(6, 6).forward(merged, {"weight": params["out_weight"], "bias": params["out_bias"]})
+    np.testing.assert_array_equal(layer.forward(*drawn.inputs, params)[0], y)
+
+
+def test_heads_that_are_merged_again_are_what_they_were() -> None:
+    x = np.arange(48.0).reshape(2, 4, 6)
+    y, _ = cc.SplitHeads(3).forward(x, {})
+    assert y[1, 2, 3].tolist() == x[1, 3, 4:6].tolist()
+    np.testing.assert_array_equal(cc.MergeHeads().forward(y, {})[0], x)
+
+
+def test_the_scores_may_be_large_denormal_or_0() -> None:
+    trial = TRIALS["attention-boolean mask"]
+    drawn = draw(trial, "float64")
+    q, k, v = drawn.inputs
+    # Numbers of 1e-310 have about a dozen digits, and their gradients no more.
+    for size, allowed in ((1e4, EPSILONS * 2.0**-52), (1e-310, 1e-12), (0.0, EPSILONS * 2.0**-52)):
+        sized = Drawn([size * q, size * k, v], {}, drawn.dy, drawn.given)
+        assert_same(by_hand(trial, sized), by_torch(trial, sized), allowed)
 
 
 DEFAULTS: dict[str, tuple[Callable[[], Layer], dict[str, Any]]] = {
@@ -1365,6 +1458,56 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.ScaledDotProductAttention().output_shape((2, 4, 3), (2, 7, 5), (2, 7, 5)),
         "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
         "received shapes (2, 4, 3), (2, 7, 5) and (2, 7, 5)",
+    ),
+    "heads of keys that do not divide": (
+        lambda: cc.ScaledDotProductAttention().output_shape((2, 6, 4, 3), (2, 4, 7, 3), (2, 4, 7, 5)),
+        "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
+        "received shapes (2, 6, 4, 3), (2, 4, 7, 3) and (2, 4, 7, 5)",
+    ),
+    "a query that sees nothing": (
+        lambda: cc.ScaledDotProductAttention(mask="boolean").check_given("mask", np.array([[1.0, 0], [0, 0]])),
+        "expected a mask by which every query sees a key; received none for the query at [1]",
+    ),
+    "a query that sees later keys alone": (
+        lambda: cc.ScaledDotProductAttention(True, mask="boolean").check_given("mask", np.array([[0.0, 1], [0, 1]])),
+        "expected a mask by which every query sees a key; received none for the query at [0]",
+    ),
+    "a boolean mask of other numbers": (
+        lambda: cc.ScaledDotProductAttention(mask="boolean").check_given("mask", np.array([[1.0, 0.5]])),
+        "expected a mask of 0 and 1; received 0.5",
+    ),
+    "no heads": (lambda: cc.SplitHeads(0), "heads: expected a number of heads of at least 1; received 0"),
+    "heads of a row": (
+        lambda: cc.SplitHeads(2).output_shape((6,)),
+        "expected an input of rank 2 or more, (..., T, H * E); received shape (6,)",
+    ),
+    "heads that do not divide": (
+        lambda: cc.SplitHeads(4).output_shape((7, 6)),
+        "heads: expected a divisor of 6, the width of what the node takes; received 4",
+    ),
+    "nothing to merge": (
+        lambda: cc.MergeHeads().output_shape((7, 6)),
+        "expected an input of rank 3 or more, (..., H, T, E); received shape (7, 6)",
+    ),
+    "multi_head_attention without width": (
+        lambda: cc.MultiHeadAttention(0, 1),
+        "width: expected a width of at least 1; received 0",
+    ),
+    "multi_head_attention without heads": (
+        lambda: cc.MultiHeadAttention(6, 0),
+        "heads: expected a number of heads of at least 1; received 0",
+    ),
+    "multi_head_attention of odd heads": (
+        lambda: cc.MultiHeadAttention(6, 4),
+        "heads: expected a divisor of 6, the width; received 4",
+    ),
+    "multi_head_attention of a row": (
+        lambda: cc.MultiHeadAttention(6, 3).output_shape((6,)),
+        "expected an input of rank 2 or more, (..., T, E); received shape (6,)",
+    ),
+    "multi_head_attention of another width": (
+        lambda: cc.MultiHeadAttention(6, 3).output_shape((4, 5)),
+        "width: expected 5, the width of what the node takes; received 6",
     ),
 }
 

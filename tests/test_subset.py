@@ -114,6 +114,12 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "global_avg_pool": (cc.GlobalAvgPool(), ((2, I, 4, 5),)),
     "attention": (cc.ScaledDotProductAttention(), ((2, 4, I), (2, N, I), (2, N, O))),
     "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((2, N, I), (2, 4, I), (2, 4, O))),
+    "attention-grouped": (cc.ScaledDotProductAttention(mask="boolean"), ((6, 4, I), (2, N, I), (2, N, O))),
+    "attention-additive": (cc.ScaledDotProductAttention(causal=True, mask="additive"), ((N, I), (4, I), (4, O))),
+    "split_heads": (cc.SplitHeads(3), ((2, N, 6),)),
+    "merge_heads": (cc.MergeHeads(), ((2, 3, N, 4),)),
+    "multi_head_attention": (cc.MultiHeadAttention(6, 3, causal=True), ((2, N, 6),)),
+    "multi_head_attention-no bias": (cc.MultiHeadAttention(6, 2, bias=False), ((N, 6),)),
 }
 
 WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6, 0.1)[:O]
@@ -205,6 +211,8 @@ def require_runs_on_poison(layer: Layer, shapes: tuple[tuple[int, ...], ...], dt
     generator = np.random.Generator(np.random.PCG64(10))
     params = {name: draw(generator, shape, dtype) for name, shape in layer.parameters().items()}
     params |= {name: lifted(np.full(shape, value, dtype)) for name, (shape, value) in layer.statistics().items()}
+    shaped = {name: layer.given_shape(name, *shapes) for name in layer.given}
+    params |= {name: lifted(layer.draw_given(generator, name, shape).astype(dtype)) for name, shape in shaped.items()}
     drawn = [layer.draw_input(generator, shape) for shape in shapes]
     inputs = drawn if layer.integer_inputs else [lifted(x.astype(dtype)) for x in drawn]
     dy = draw(generator, layer.output_shape(*shapes), dtype)

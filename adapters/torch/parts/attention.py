@@ -36,15 +36,14 @@ class Attention(nn.Module):
 
 
 class SplitHeads(nn.Module):
-    """Tensor.unflatten and Tensor.transpose as a module."""
+    """Tensor.reshape and Tensor.transpose as a module."""
 
     def __init__(self, layer: layers.SplitHeads) -> None:
         super().__init__()
         self.heads = layer.heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        split: torch.Tensor = x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # type: ignore[no-untyped-call]
-        return split
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-2, -3)
 
 
 class MergeHeads(nn.Module):
