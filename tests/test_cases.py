@@ -152,7 +152,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
         swap(WHOLE, ("sgd", "adamv")),
         "optimizer.kind",
         f"a kind of optimizer: {listed(OPTIMIZERS)}",
-        "'adamv' (did you mean 'adamw'?)",
+        "'adamv' (did you mean 'adam'?)",
     ),
     "width that does not fit": (
         swap(SEEDED, ('kind = "tanh"', 'kind = "dense"\ninputs = 4\noutputs = 5')),
