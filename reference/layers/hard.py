@@ -25,6 +25,13 @@ def cut(x: Array, low: float, high: float) -> Array:
     return y
 
 
+def between(value: Array, x: Array, low: float, high: float, at_bounds: Piece) -> Array:
+    """The value where x lies between the bounds, 0 elsewhere, and at the bounds by convention."""
+    if at_bounds == "outside":
+        return zeros_where(x <= low, zeros_where(x >= high, value))
+    return zeros_where(x < low, zeros_where(x > high, value))
+
+
 @dataclass(frozen=True)
 class Hardtanh(Layer):
     """Identity between two bounds: ``y = low`` where ``x < low``, ``high`` where ``x > high``, x between them.
@@ -62,10 +69,7 @@ class Hardtanh(Layer):
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
         # forward was: y = low where x < low, high where x > high, x elsewhere
-        if self.at_bounds == "outside":
-            dx = zeros_where(x <= self.low, zeros_where(x >= self.high, dy))
-        else:
-            dx = zeros_where(x < self.low, zeros_where(x > self.high, dy))
+        dx = between(dy, x, self.low, self.high, self.at_bounds)
         return dx, {}
 
 
@@ -95,7 +99,7 @@ class Relu6(Layer):
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
         # forward was: y = 0 where x < 0, 6 where x > 6, x elsewhere
-        dx = zeros_where(x >= 6 if self.at_six == "outside" else x > 6, zeros_where(x <= 0, dy))
+        dx = zeros_where(x <= 0, between(dy, x, 0, 6, self.at_six))
         return dx, {}
 
 
@@ -125,7 +129,7 @@ class HardSigmoid(Layer):
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
         # forward was: y = (x + 3) / 6 where -3 < x < 3, a constant elsewhere
-        dx = zeros_where(x <= -3, zeros_where(x >= 3, dy / 6))
+        dx = between(dy / 6, x, -3, 3, "outside")
         return dx, {}
 
 
@@ -161,9 +165,5 @@ class HardSwish(Layer):
         # forward was: y = x * gate
         dgate = dy * x
         # forward was: gate = (x + 3) / 6 where -3 < x < 3, a constant elsewhere
-        if self.at_bounds == "outside":
-            inner = zeros_where(x <= -3, zeros_where(x >= 3, dgate / 6))
-        else:
-            inner = zeros_where(x < -3, zeros_where(x > 3, dgate / 6))
-        dx = dy * gate + inner
+        dx = dy * gate + between(dgate / 6, x, -3, 3, self.at_bounds)
         return dx, {}
