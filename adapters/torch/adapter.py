@@ -16,7 +16,7 @@ from torch import nn
 from ...reference import Case, Node, Trace
 from ...reference.layers import Array, Shape
 from .. import contract
-from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss
+from .parts import LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss, recurrent
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
 
@@ -194,13 +194,19 @@ class TorchCompile(Torch):
         found = any(map(shutil.which, [compiler] if compiler else ["g++", "clang++"]))
         return "" if found else "torch.compile needs a C++ compiler (g++ or clang++, or the one that CXX names)"
 
+    def limits(self, case: Case) -> str:
+        for node in case.nodes:
+            if node.layer.kind in recurrent.LAYERS:
+                return f"torch.compile takes no recurrent module into its graph, as {node.name!r} is"
+        return super().limits(case)
+
     def forward(self, network: Network) -> Forward:
         return torch.compile(network, fullgraph=True)
 
     @contextmanager
     def settings(self) -> Iterator[None]:
         # Every case compiles the code of Network.forward anew; the limit is meant for one model that keeps changing.
-        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000, allow_rnn=True)
+        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000)
         with warnings.catch_warnings(), limits:
             # torch's compiler imports parts of torch that torch has deprecated.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")

@@ -32,4 +32,4 @@ def build_loss(loss: Loss) -> nn.Module:
     return LOSSES[loss.kind].build(loss)
 
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss"]
+__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss", "recurrent"]
