@@ -531,6 +531,28 @@ def test_dampening_is_unsupported_in_optax(able: Find, name: str) -> None:
     assert able(name).unsupported(line(optimizer=cc.SGD(0.5, momentum=0.5))) == ""
 
 
+def test_recurrent_modules_are_not_compiled(able: Find) -> None:
+    """It is torch's own refusal, and its default: unrolled, each step of a sequence would be compiled for itself."""
+    adapter, case = able("torch.compile"), cc.load_case("gru")
+    refuses(adapter, case, "torch.compile takes no recurrent module into its graph, as 'rnn' is")
+    assert able("torch").unsupported(case) == ""
+
+
+def test_parameters_of_recurrent_layers_can_be_shared(able: Find) -> None:
+    """What is given to a module of torch for one call reaches the list of weights that the module keeps."""
+    one, nodes = cc.load_case("gru"), []
+    for node in one.nodes:
+        nodes.append(replace(node, parameters={}))
+        if node.name == "rnn":
+            nodes.append(cc.Node("back", cc.Dense(7, 3)))
+            nodes.append(cc.Node("again", cc.Rnn(3, 7), parameters={k: f"rnn.{k}" for k in cc.Rnn(3, 7).parameters()}))
+    nodes[4] = replace(nodes[4], takes=("again",))
+    weights = {**one.weights, "back.weight": np.full((7, 3), 0.25), "back.bias": np.full(3, 0.5)}
+    case = replace(one, nodes=tuple(nodes), weights=weights)
+    able("torch")
+    assert cc.check(case, ["torch"]).subjects["torch"].verdict == "agree"
+
+
 def test_compiling_without_a_compiler_is_unsupported(
     adapter_of: Find, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

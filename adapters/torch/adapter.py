@@ -19,7 +19,17 @@ from ...reference.layers import Array, Shape
 from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
-from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, build_layer, build_loss, build_schedule, schedule_limits
+from .parts import (
+    CLIPS,
+    LAYERS,
+    LOSSES,
+    OPTIMIZERS,
+    build_layer,
+    build_loss,
+    build_schedule,
+    recurrent,
+    schedule_limits,
+)
 
 DTYPES = {
     "float16": torch.float16,
@@ -228,13 +238,19 @@ class TorchCompile(Torch):
         found = any(map(shutil.which, [compiler] if compiler else ["g++", "clang++"]))
         return "" if found else "torch.compile needs a C++ compiler (g++ or clang++, or the one that CXX names)"
 
+    def limits(self, case: Case) -> str:
+        for node in case.nodes:
+            if node.layer.kind in recurrent.LAYERS:
+                return f"torch.compile takes no recurrent module into its graph, as {node.name!r} is"
+        return super().limits(case)
+
     def forward(self, network: Network) -> Forward:
         return torch.compile(network, fullgraph=True)
 
     @contextmanager
     def settings(self) -> Iterator[None]:
         # Every case compiles the code of Network.forward anew; the limit is meant for one model that keeps changing.
-        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000, allow_rnn=True)
+        limits = torch._dynamo.config.patch(recompile_limit=10_000, accumulated_recompile_limit=10_000)
         with warnings.catch_warnings(), limits:
             # torch's compiler imports parts of torch that torch has deprecated.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")

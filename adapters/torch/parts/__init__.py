@@ -37,4 +37,14 @@ def build_loss(loss: Loss) -> nn.Module:
     return LOSSES[loss.kind].build(loss)
 
 
-__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "build_layer", "build_loss", "build_schedule", "schedule_limits"]
+__all__ = [
+    "CLIPS",
+    "LAYERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "build_layer",
+    "build_loss",
+    "build_schedule",
+    "recurrent",
+    "schedule_limits",
+]
