@@ -55,7 +55,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parents[1] / "cases").glob("*.toml")))
-ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel"}
+NETWORKS = {"autoencoder", "gpt2", "lenet", "llama", "resnet", "vit"}
+"""Whole networks, whose sizes test_networks.py looks at."""
+ALIKE = {"article", "mazur", "heads", "single-output", "square-kernel", *NETWORKS}
 """Cases whose sizes are the point, or another's; two more have size tests of their own."""
 
 NET = """
