@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import cases
     from .adapters import ADAPTERS, NotInstalled, Unsupported
     from .api import Agreement, check, compare, load_case, record, save_case
     from .comparison.agreement import Disagreement, SubjectAgreement, TensorAgreement
@@ -35,6 +36,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted([*_HOME_OF, *import_module(".reference", __name__).__all__])
+    if name == "cases":
+        return import_module(".cases", __name__)
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f".{_HOME_OF.get(name, 'reference')}", __name__)

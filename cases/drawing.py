@@ -30,7 +30,12 @@ def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
     dtype('float16')
     """
     generator = np.random.Generator(np.random.PCG64(seed))
-    return {name: rounded(generator.standard_normal(shape) * scale(shape)) for name, shape in shapes.items()}
+    weights = {}
+    for name, shape in shapes.items():
+        drawn = generator.standard_normal(shape)
+        drawn *= scale(shape)  # in place: some are a third of a gigabyte
+        weights[name] = rounded(drawn)
+    return weights
 
 
 def scale(shape: Shape) -> float:

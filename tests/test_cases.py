@@ -56,7 +56,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parents[1] / "cases").glob("*.toml")))
-ALIKE = {"article", "mazur", "heads", "positions", "single-output", "square-kernel", "tied"}
+NETWORKS = {"autoencoder", "gpt2", "lenet", "llama", "resnet", "vit"}
+"""Whole networks, whose sizes test_networks.py looks at."""
+ALIKE = {"article", "mazur", "heads", "positions", "single-output", "square-kernel", "tied", *NETWORKS}
 """Cases whose sizes are the point, or another's."""
 OF_OTHER_SHAPES = {"attention", "character-lstm", "convolutional", "grouped-heads", "gru"}
 """Cases that have size tests of their own."""
