@@ -118,7 +118,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         *("ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d"),
         *("ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d"),
     ),
-    "Puts values in other places and computes nothing else; of these the catalogue has `reshape`, `flatten` and heads.": (
+    "Moves values and computes nothing else; of these the catalogue has `reshape`, `flatten` and heads.": (
         *("ChannelShuffle", "Fold", "PixelShuffle", "PixelUnshuffle", "Unflatten", "Unfold"),
     ),
     "Images in another size: the catalogue resizes none but by pools and transposed convolutions.": (
@@ -180,6 +180,11 @@ every module of `torch.nn` and every optimizer of `torch.optim`. Left out are qu
 of `torch.nn.parallel` and `torch.nn.utils`, which compute what they hold."""
 
 
+MUON = """\
+Adam with its option `amsgrad` is the kind `amsgrad`. `muon` is refused in every case: torch.optim.Muon iterates in
+bfloat16, whatever the dtype."""
+
+
 def modules() -> dict[str, type]:
     """Every public class of torch.nn that is a module."""
     return {name: kind for name, kind in sorted(vars(nn).items()) if subclass(kind, nn.Module)}
@@ -232,8 +237,7 @@ def page() -> str:
                 reasons(REASONS, modules()),
                 f"## Optimizers: {len(OPTIMIZERS)} of {len(optimizers())}",
                 covered(OPTIMIZERS),
-                "`adam` with `amsgrad` is the kind `amsgrad`. `muon` is refused in every case: torch.optim.Muon iterates in"
-                " bfloat16, whatever the dtype.",
+                MUON,
                 reasons(OPTIMIZER_REASONS, optimizers()),
             ]
         )
