@@ -15,7 +15,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help article test lint bench faults mutants package-tree
+.PHONY: help article test lint bench faults mutants support torch-coverage package-tree
 
 help:
 	@echo 'make article   check the network of the article against PyTorch and JAX; the report goes to reports/article'
@@ -24,6 +24,8 @@ help:
 	@echo 'make bench     run the benchmarks; ARGS is passed on to pytest'
 	@echo 'make faults    plant every fault, make 1,000 correct runs; what was caught goes to reports/samples'
 	@echo 'make mutants   change reference/ in every small way; a test must fail. ARGS="reference/layers/affine.py" for some'
+	@echo 'make support   run every kind in every framework and dtype into docs/support.md. ARGS="relu adam" or --missing'
+	@echo 'make torch-coverage   list what of torch.nn and torch.optim is covered in docs/torch-coverage.md'
 	@echo
 	@echo 'The first of them installs what all need into .venv, which takes about two minutes and 2 GB.'
 	@echo 'PYTHON=python3.12 chooses the interpreter for a new .venv; at least 3.11.'
@@ -51,6 +53,13 @@ faults: $(INSTALLED)
 # ARGS="--sample 200 --seed 1" tries some at random, ARGS=--help lists the rest.
 mutants: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python tests/mutation/run.py $(ARGS)
+
+# JAX compiles a network for each kind and dtype: half an hour for all of them, at low priority.
+support: $(INSTALLED)
+	$(ONE_THREAD) nice $(BIN)/python docs/support.py $(ARGS)
+
+torch-coverage: $(INSTALLED)
+	$(BIN)/python docs/torch_coverage.py
 
 # The checkout is the package, whatever its folder is called; mypy must see it under the package's name. So: a folder
 # `crosscheck` of links to the modules at the root and to every folder with an __init__.py.

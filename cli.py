@@ -65,6 +65,8 @@ class Topic(StrEnum):
     layers = "layers"
     losses = "losses"
     optimizers = "optimizers"
+    clips = "clips"
+    schedules = "schedules"
     adapters = "adapters"
     faults = "faults"
 
@@ -228,11 +230,36 @@ def faults(
 
 @app.command(name="list")
 def list_(topic: Annotated[Topic, typer.Argument(help="What to list.")]) -> None:
-    """List what there is: cases, layers, losses, optimizers, adapters or faults."""
+    """List what there is: cases, layers, losses, optimizers, clips, schedules, adapters or faults.
+
+    Layers, losses, optimizers, clips and schedules with their formula and their fields as a case file has them: of
+    a convention's values the first is the default.
+    """
+    if topic in CATALOGUE:
+        catalogue(topic)
+        return
     listed = dict(LISTS[topic]())
     width = max(map(len, listed)) + 2
     for name, about in listed.items():
         typer.echo(f"{name:{width}}{about}".rstrip())
+
+
+def catalogue(topic: Topic) -> None:
+    """Print every kind with its formula and its fields."""
+    from rich.console import Console
+
+    from .reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
+    from .rendering.catalogue import render
+
+    kinds: dict[str, dict[str, type]] = {
+        "layers": {**LAYERS},
+        "losses": {**LOSSES},
+        "optimizers": {**OPTIMIZERS},
+        "clips": {**CLIPS},
+        "schedules": {**SCHEDULES},
+    }
+    console = Console(highlight=False)
+    console.print(render(kinds[topic], console.width if console.is_terminal else FILE_WIDTH), soft_wrap=True)
 
 
 @app.command()
@@ -266,24 +293,6 @@ def cases_listed() -> Iterator[tuple[str, str]]:
     yield from built_in().items()
 
 
-def layers_listed() -> Iterator[tuple[str, str]]:
-    from .reference import LAYERS
-
-    yield from summaries(LAYERS)
-
-
-def losses_listed() -> Iterator[tuple[str, str]]:
-    from .reference import LOSSES
-
-    yield from summaries(LOSSES)
-
-
-def optimizers_listed() -> Iterator[tuple[str, str]]:
-    from .reference import OPTIMIZERS
-
-    yield from summaries(OPTIMIZERS)
-
-
 def adapters_listed() -> Iterator[tuple[str, str]]:
     from .adapters import ADAPTERS, missing
 
@@ -299,20 +308,12 @@ def faults_listed() -> Iterator[tuple[str, str]]:
         yield f"{name} ", mistake.about()
 
 
+CATALOGUE = frozenset({Topic.layers, Topic.losses, Topic.optimizers, Topic.clips, Topic.schedules})
 LISTS: dict[Topic, Callable[[], Iterator[tuple[str, str]]]] = {
     Topic.cases: cases_listed,
-    Topic.layers: layers_listed,
-    Topic.losses: losses_listed,
-    Topic.optimizers: optimizers_listed,
     Topic.adapters: adapters_listed,
     Topic.faults: faults_listed,
 }
-
-
-def summaries(classes: dict[str, type]) -> Iterator[tuple[str, str]]:
-    """Each kind with the first line of its docstring."""
-    for kind, described in classes.items():
-        yield kind, (described.__doc__ or "").splitlines()[0].replace("``", "")
 
 
 def known_adapters(against: str) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import crosscheck as cc
@@ -11,8 +12,18 @@ import pytest
 from crosscheck import adapters
 from crosscheck.cases import built_in
 from crosscheck.cli import app
+from crosscheck.faults.conventions import convention_fields
+from crosscheck.reference import CLIPS, SCHEDULES
+from crosscheck.rendering import catalogue
 from typer.testing import CliRunner, Result
 
+KINDS: dict[str, dict[str, type]] = {
+    "layers": {**cc.LAYERS},
+    "losses": {**cc.LOSSES},
+    "optimizers": {**cc.OPTIMIZERS},
+    "clips": {**CLIPS},
+    "schedules": {**SCHEDULES},
+}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -177,13 +188,7 @@ def test_unwritable_folder_is_status_2(shell: Shell, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("topic", "names"),
-    [
-        ("cases", built_in()),
-        ("layers", cc.LAYERS),
-        ("losses", cc.LOSSES),
-        ("optimizers", cc.OPTIMIZERS),
-        ("adapters", cc.ADAPTERS),
-    ],
+    [("cases", built_in()), ("adapters", cc.ADAPTERS)],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_list_names_everything_with_a_description(shell: Shell, topic: str, names: dict[str, object]) -> None:
@@ -192,6 +197,41 @@ def test_list_names_everything_with_a_description(shell: Shell, topic: str, name
     listed = dict(line.split(maxsplit=1) for line in result.output.splitlines())
     assert list(listed) == list(names)
     assert all(listed.values())
+
+
+@pytest.mark.parametrize("topic", list(KINDS))
+def test_list_is_a_catalogue_of_every_kind_with_its_fields(shell: Shell, topic: str) -> None:
+    result = shell("list", topic)
+    assert result.exit_code == 0
+    assert result.output == ANSI.sub("", result.output)
+    entries = dict(entry.split("\n", 1) for entry in result.output.strip().split("\n\n"))
+    assert list(entries) == list(KINDS[topic])
+    for kind, described in KINDS[topic].items():
+        assert all(re.search(rf"\b{field.name}\b", entries[kind]) for field in fields(described) if field.init), kind
+        for name, values in convention_fields(described).items():
+            said = next(part for part in said_of(entries[kind]) if part.startswith(f"{name} = "))
+            assert sorted(said.removeprefix(f"{name} = ").split(" | ")) == sorted(map(json.dumps, values))
+
+
+def said_of(entry: str) -> list[str]:
+    """The conventions of an entry of the catalogue."""
+    return " ".join(entry.split("  conventions  ")[1].split()).split(", ")
+
+
+def test_the_catalogue_has_formulas_and_the_default_first(shell: Shell) -> None:
+    losses, optimizers = shell("list", "losses").output, shell("list", "optimizers").output
+    assert "  Squared error: loss = factor * sum((y - target)^2).\n" in losses
+    assert 'reduction = "mean" | "sum" | "half_sum" | "none"' in losses
+    assert "  weight   = weight - learning_rate * velocity " in optimizers
+    assert "  required     learning_rate\n" in optimizers
+
+
+@pytest.mark.parametrize("topic", list(KINDS))
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_catalogue_fits_a_terminal(topic: str, width: int) -> None:
+    lines = [line for kind in KINDS[topic].values() for line, _ in catalogue.entry(kind).lines(width)]
+    assert lines
+    assert max(map(len, lines)) <= width
 
 
 def test_doctor_names_every_adapter(shell: Shell) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 import crosscheck as cc
 import numpy as np
 import pytest
+from crosscheck.cases import built_in
 from crosscheck.cli import app
+from crosscheck.faults import FAULTS
+from crosscheck.reference import CLIPS, SCHEDULES
 from typer.testing import CliRunner
 
 ROOT = Path(cc.__file__).parent
@@ -70,6 +73,37 @@ def test_readme_python(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[number], "README.md", "exec"), {})
+
+
+def test_readme_counts_what_there_is() -> None:
+    counted = {
+        "layers": cc.LAYERS,
+        "losses": cc.LOSSES,
+        "optimizers": cc.OPTIMIZERS,
+        "schedules": SCHEDULES,
+        "ways of clipping": CLIPS,
+    }
+    kinds = ", ".join(f"{len(some)} {what}" for what, some in counted.items())
+    line = f"{kinds}; {len(built_in())} built-in cases; {len(FAULTS)} planted faults."
+    assert line in README.splitlines()
+
+
+def contributing_lines() -> list[tuple[str, str]]:
+    """Every line of code that CONTRIBUTING.md shows, with the file that it is of."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    path, lines = "", []
+    for line in "".join(re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)).splitlines():
+        if line.startswith("# "):
+            path = line.removeprefix("# ")
+        elif line:
+            lines.append((path, line.removesuffix(' ..."""')))
+    return lines
+
+
+def test_contributing_shows_code_that_is_there() -> None:
+    assert len({path for path, _ in contributing_lines()}) == 5
+    for path, line in contributing_lines():
+        assert line in (ROOT / path).read_text().splitlines()
 
 
 def article_rows() -> list[str]:
