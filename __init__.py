@@ -9,15 +9,27 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cases
-    from .adapters import ADAPTERS, NotInstalled, Unsupported
-    from .api import Agreement, check, compare, load_case, record, save_case
-    from .comparison.agreement import Disagreement, SubjectAgreement, TensorAgreement
-    from .comparison.tolerance import Computed, EpsilonTable, Tolerance
+    from .adapters import ADAPTERS as ADAPTERS
+    from .adapters import NotInstalled as NotInstalled
+    from .adapters import Unsupported as Unsupported
+    from .api import Agreement as Agreement
+    from .api import check as check
+    from .api import compare as compare
+    from .api import load_case as load_case
+    from .api import record as record
+    from .api import save_case as save_case
+    from .comparison.agreement import Disagreement as Disagreement
+    from .comparison.agreement import SubjectAgreement as SubjectAgreement
+    from .comparison.agreement import TensorAgreement as TensorAgreement
+    from .comparison.tolerance import Computed as Computed
+    from .comparison.tolerance import EpsilonTable as EpsilonTable
+    from .comparison.tolerance import Tolerance as Tolerance
     from .reference import *
 
 __version__ = "0.1.0"
@@ -49,4 +61,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__getattr__("__all__")])
+    # What is listed must not be imported for it: the reference's own names are there once it has been used.
+    used = sys.modules.get(f"{__name__}.reference")
+    return sorted({*globals(), *_HOME_OF, *(used.__all__ if used else ())})

@@ -415,8 +415,8 @@ def autoencoder(
     graph.add("maps", Reshape(smallest[1:]))
     for name, small, large in (("c", smallest, between), ("y.logits", between, images)):
         back = ConvTranspose2d(small[1], large[1], kernel, stride, padding)
-        short = tuple(wanted - made for wanted, made in zip(large[2:], back.output_sizes(small[2:]), strict=True))
-        graph.add(name, replace(back, output_padding=short))
+        height, width = (w - made for w, made in zip(large[2:], back.output_sizes(small[2:]), strict=True))
+        graph.add(name, replace(back, output_padding=(height, width)))
         graph.add("c.relu" if name == "c" else "y", Relu() if name == "c" else Sigmoid())
     case = finished("autoencoder", graph, MeanSquaredError(), Adam(2.0**-10), images, run)
     pixels = Sigmoid().forward(case.batch(0).inputs, {})[0].astype("float16")

@@ -6,34 +6,44 @@ Read in this order, the modules are a course: ``layers``, ``losses``, ``network`
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import layers, losses, optimizers
-from .case import Batch, Case
-from .clipping import CLIPS, Clip, ClipByGlobalNorm, ClipByValue
-from .dtypes import DTYPES
-from .errors import CaseError
+from .case import Batch as Batch
+from .case import Case as Case
+from .clipping import CLIPS as CLIPS
+from .clipping import Clip as Clip
+from .clipping import ClipByGlobalNorm as ClipByGlobalNorm
+from .clipping import ClipByValue as ClipByValue
+from .dtypes import DTYPES as DTYPES
+from .errors import CaseError as CaseError
 from .layers import *
 from .losses import *
-from .network import Node, Term
+from .network import Node as Node
+from .network import Term as Term
 from .optimizers import *
-from .step import run, train
-from .trace import Operation, Trace
+from .step import run as run
+from .step import train as train
+from .trace import Operation as Operation
+from .trace import Trace as Trace
 
-__all__ = [
-    "CLIPS",
-    "DTYPES",
-    "Batch",
-    "Case",
-    "CaseError",
-    "Clip",
-    "ClipByGlobalNorm",
-    "ClipByValue",
-    "Node",
-    "Operation",
-    "Term",
-    "Trace",
-    "run",
-    "train",
-]
-__all__ += layers.__all__
-__all__ += losses.__all__
-__all__ += optimizers.__all__
+if not TYPE_CHECKING:  # a type checker follows the star imports, and no computed list
+    __all__ = [
+        "CLIPS",
+        "DTYPES",
+        "Batch",
+        "Case",
+        "CaseError",
+        "Clip",
+        "ClipByGlobalNorm",
+        "ClipByValue",
+        "Node",
+        "Operation",
+        "Term",
+        "Trace",
+        "run",
+        "train",
+    ]
+    __all__ += layers.__all__
+    __all__ += losses.__all__
+    __all__ += optimizers.__all__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..registry import kinds
 from . import (
     activations,
@@ -24,7 +26,10 @@ from . import (
 from .activations import *
 from .affine import *
 from .attention import *
-from .base import Array, Layer, Parameters, Shape
+from .base import Array as Array
+from .base import Layer as Layer
+from .base import Parameters as Parameters
+from .base import Shape as Shape
 from .batch_normalisation import *
 from .convolution import *
 from .dropout import *
@@ -62,20 +67,21 @@ LAYERS: dict[str, type[Layer]] = kinds(
 )
 """Every layer by its kind."""
 
-__all__ = ["LAYERS", "Array", "Layer", "Parameters", "Shape"]
-__all__ += affine.__all__
-__all__ += embedding.__all__
-__all__ += convolution.__all__
-__all__ += pooling.__all__
-__all__ += recurrent.__all__
-__all__ += attention.__all__
-__all__ += positions.__all__
-__all__ += normalisation.__all__
-__all__ += batch_normalisation.__all__
-__all__ += activations.__all__
-__all__ += rectifiers.__all__
-__all__ += hard.__all__
-__all__ += gated.__all__
-__all__ += softmax.__all__
-__all__ += structure.__all__
-__all__ += dropout.__all__
+if not TYPE_CHECKING:  # a type checker follows the star imports, and no computed list
+    __all__ = ["LAYERS", "Array", "Layer", "Parameters", "Shape"]
+    __all__ += affine.__all__
+    __all__ += embedding.__all__
+    __all__ += convolution.__all__
+    __all__ += pooling.__all__
+    __all__ += recurrent.__all__
+    __all__ += attention.__all__
+    __all__ += positions.__all__
+    __all__ += normalisation.__all__
+    __all__ += batch_normalisation.__all__
+    __all__ += activations.__all__
+    __all__ += rectifiers.__all__
+    __all__ += hard.__all__
+    __all__ += gated.__all__
+    __all__ += softmax.__all__
+    __all__ += structure.__all__
+    __all__ += dropout.__all__

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..registry import kinds
 from . import classification, margin, pairs, probabilistic, regression
-from .base import Loss
+from .base import Loss as Loss
 from .classification import *
 from .margin import *
 from .pairs import *
@@ -17,9 +19,10 @@ LOSSES: dict[str, type[Loss]] = kinds(
 )
 """Every loss by its kind."""
 
-__all__ = ["LOSSES", "Loss"]
-__all__ += classification.__all__
-__all__ += regression.__all__
-__all__ += probabilistic.__all__
-__all__ += margin.__all__
-__all__ += pairs.__all__
+if not TYPE_CHECKING:  # a type checker follows the star imports, and no computed list
+    __all__ = ["LOSSES", "Loss"]
+    __all__ += classification.__all__
+    __all__ += regression.__all__
+    __all__ += probabilistic.__all__
+    __all__ += margin.__all__
+    __all__ += pairs.__all__
