@@ -165,11 +165,12 @@ def with_schedules(table: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def schedule_of(table: Mapping[str, Any], key: str) -> Schedule:
     """The learning rate by a rule that a table describes."""
-    kind = of_kind(table, SCHEDULES, "schedule", key, named_by="schedule")
+    kind: type = of_kind(table, SCHEDULES, "schedule", key, named_by="schedule")
     given = validated(table_of(kind, ScheduleTable), with_schedules(table, key), key)
     del given["schedule"]
     try:
-        return kind(**given)
+        schedule: Schedule = kind(**given)
+        return schedule
     except CaseError as error:
         raise error.within(key) from None
 

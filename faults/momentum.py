@@ -27,8 +27,8 @@ class RateInsideTheVelocity(OptimizerFault, SGD):
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         step = learning_rate * self.with_decay(weight, dweight)
         velocity = self.momentum * slots["velocity"] + (1 - self.dampening) * step if slots else step
-        return (self.decayed(weight, learning_rate) - (step + self.momentum * velocity if self.nesterov else velocity),)
-        {"velocity": velocity}
+        direction = step + self.momentum * velocity if self.nesterov else velocity
+        return self.decayed(weight, learning_rate) - direction, {"velocity": velocity}
 
 
 class VelocityInUnitsOfTheWeights(OptimizerFault, SGD):
@@ -82,8 +82,8 @@ class MomentumOnTheWeight(OptimizerFault, SGD):
 
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         _, new = super().update(weight, dweight, slots, learning_rate)
-        return (self.momentum * self.decayed(weight, learning_rate) - learning_rate * self.with_decay(weight, dweight),)
-        new
+        shrunk = self.momentum * self.decayed(weight, learning_rate)
+        return shrunk - learning_rate * self.with_decay(weight, dweight), new
 
 
 class VelocityUnused(OptimizerFault, SGD):

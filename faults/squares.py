@@ -66,7 +66,8 @@ class MeanAddedToTheSquare(OptimizerFault, RMSprop):
         return optimizer.centred
 
     def square(self, new: Slots) -> Array:
-        return new["square_average"] + new["gradient_average"] * new["gradient_average"]
+        square: Array = new["square_average"] + new["gradient_average"] * new["gradient_average"]
+        return square
 
 
 class VelocityOfTheGradient(OptimizerFault, RMSprop):

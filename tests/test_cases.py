@@ -45,6 +45,7 @@ from crosscheck.reference import (
     Tanh,
     run,
 )
+from crosscheck.reference.errors import listed
 from crosscheck.reference.network import parameter_shapes, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -123,6 +124,7 @@ TOP_KEYS = (
     "'weights'"
 )
 NODE_KEYS = "one of the keys 'from', 'inputs', 'kind', 'name', 'outputs', 'parameters'"
+RATE = "a number or a list of numbers or a schedule, a table such as {schedule = 'constant', start = 0.5}"
 SGD_KEYS = "one of the keys 'dampening', 'decay', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'
@@ -166,10 +168,10 @@ BAD: dict[str, tuple[str, str, str, str]] = {
         "'hinge'",
     ),
     "unknown optimizer": (
-        swap(WHOLE, ("sgd", "adamw")),
+        swap(WHOLE, ("sgd", "adamv")),
         "optimizer.kind",
         f"a kind of optimizer: {listed(OPTIMIZERS)}",
-        "'adamw' (did you mean 'adam'?)",
+        "'adamv' (did you mean 'adam'?)",
     ),
     "width that does not fit": (
         swap(SEEDED, ('kind = "tanh"', 'kind = "dense"\ninputs = 4\noutputs = 5')),
@@ -252,7 +254,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "missing key of the optimizer": (
         swap(WHOLE, ("learning_rate = 0.5", "")),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         "nothing",
     ),
     "missing key of the data": (
@@ -285,7 +287,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "text for a number": (
         swap(WHOLE, ("= 0.5", '= "fast"')),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         "'fast'",
     ),
     "number for a truth value": (
@@ -297,7 +299,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "long value": (
         swap(WHOLE, ("= 0.5", f"= '{'x' * 99}'")),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         f"'{'x' * 60}...",
     ),
     "number for a text": (swap(WHOLE, ("steps = 2", "about = 2")), "about", "a text in quotes", "2"),
@@ -496,7 +498,7 @@ def test_directory_named_like_a_file(tmp_path: Path) -> None:
 
 def test_directory_as_a_name(tmp_path: Path) -> None:
     error = error_of(lambda: load_case(tmp_path))
-    assert error.expected.startswith("a path that ends in '.toml', or a built-in case: 'article', ")
+    assert error.expected.startswith("a path that ends in '.toml', or a built-in case: 'adadelta', ")
     assert error.received.endswith(", a directory")
 
 

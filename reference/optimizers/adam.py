@@ -468,4 +468,5 @@ class Lamb(Moments):
 
 def norm(x: Array) -> Array:
     """The root of the sum of squares, of the whole tensor."""
-    return np.sqrt((x * x).sum())
+    root: Array = np.sqrt((x * x).sum())
+    return root

@@ -90,7 +90,7 @@ class Adafactor(Optimizer):
         if self.epsilon_in == "squares":
             squares = squares + self.epsilon * self.epsilon
         made = {"variance": squares}
-        if dweight.ndim > 1:
+        if "variance" not in slots:
             made = {"row_variance": mean(squares, -1), "column_variance": mean(squares, -2)}
         return {"step": step} | {
             slot: (1 - forgotten) * slots[slot] + forgotten * latest for slot, latest in made.items()
@@ -117,12 +117,13 @@ class Adafactor(Optimizer):
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         new = self.variances(dweight, slots)
         u = self.clipped(dweight / np.sqrt(self.variance(new)))
-        size = self.scale(weight) * learning_rate
-        if self.rate == "capped":
-            cap = 1 / np.sqrt(new["step"])
-            size = self.scale(weight) * -np.maximum(-cap, -learning_rate)
+        size = self.scale(weight) * self.capped(new["step"], learning_rate)
         start = weight * (1 - learning_rate * self.weight_decay) if self.weight_decay else weight
         return start - size * u, new
+
+    def capped(self, step: Array, learning_rate: float) -> Array | float:
+        """The learning rate, or what the number of the step allows of it."""
+        return -np.maximum(-1 / np.sqrt(step), -learning_rate) if self.rate == "capped" else learning_rate
 
 
 @dataclass(frozen=True)
@@ -217,16 +218,20 @@ class Muon(Optimizer):
 
     def unit(self, m: Array) -> Array:
         """The matrix with no singular value above 1."""
-        return m / (np.sqrt((m * m).sum()) + self.epsilon)
+        unit: Array = m / (np.sqrt((m * m).sum()) + self.epsilon)
+        return unit
 
     def scaled(self, x: Array) -> Array:
         """The step as long as its shape asks for."""
         inputs, outputs = x.shape
-        if self.scale == "match_rms":
-            return x * (0.2 * np.sqrt(np.full_like(x, max(inputs, outputs), shape=())))
-        if self.scale == "none" or outputs <= inputs:
+        if self.scale == "none" or (self.scale == "original" and outputs <= inputs):
             return x
-        return x * np.sqrt(np.full_like(x, outputs, shape=()) / inputs)
+        if self.scale == "match_rms":
+            factor = 0.2 * np.sqrt(np.full_like(x, max(inputs, outputs), shape=()))
+        else:
+            factor = np.sqrt(np.full_like(x, outputs, shape=()) / inputs)
+        scaled: Array = x * factor
+        return scaled
 
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         first_moment = average(slots["first_moment"], dweight, self.momentum)
@@ -238,9 +243,11 @@ class Muon(Optimizer):
 
 def mean(x: Array, axis: int) -> Array:
     """The mean along an axis, which stays, of length 1."""
-    return x.sum(axis=axis, keepdims=True) / x.shape[axis]
+    mean: Array = x.sum(axis=axis, keepdims=True) / x.shape[axis]
+    return mean
 
 
 def rms(x: Array) -> Array:
     """The root of the mean of squares, of the whole tensor."""
-    return np.sqrt((x * x).sum() / x.size)
+    root: Array = np.sqrt((x * x).sum() / x.size)
+    return root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import optax
 
@@ -10,7 +10,7 @@ from ....reference import Case, optimizers
 from ....reference.layers import Shape
 from .base import OptimizerPart, Rate, Tensor
 
-Transformation = optax.GradientTransformation
+Transformation: TypeAlias = optax.GradientTransformation
 
 
 def decayed(optimizer: Any, made: Transformation) -> Transformation:
