@@ -16,8 +16,8 @@ class BiasNotCorrected(OptimizerFault, Moments):
     """The moments are used as they are, without being divided by ``1 - beta^step``.
 
     They start at 0 and are too small at first, the second more than the first: the first step is off by
-    ``(1 - beta1) / sqrt(1 - beta2)``, about 3 with the usual numbers, and after some thousand steps nothing is. (Adam
-    itself declares it as a convention.)
+    ``(1 - beta1) / sqrt(1 - beta2)``, about 3 with the usual numbers, and after some thousand steps nothing is. Adam
+    itself declares it as a convention.
     """
 
     number = 19
@@ -78,8 +78,8 @@ class EpsilonInsideTheRoot(OptimizerFault, Moments):
     """The epsilon is added before the root is taken: ``m / sqrt(v + epsilon)``.
 
     Normalisations have it there. The same number then means its own root, 1e-4 for 1e-8, and each step is shortened
-    where gradients are that small: by how much depends on the size of the gradient alone. (Adam itself declares the
-    place of its epsilon as a convention.)
+    where gradients are that small: by how much depends on the size of the gradient alone. Adam itself declares the
+    place of its epsilon as a convention.
     """
 
     number = 20
@@ -99,7 +99,7 @@ class EpsilonBesideTheUncorrected(OptimizerFault, Moments):
 
     The paper itself proposes it, as a faster order of computation, with an epsilon of its own, and libraries follow
     either. At the first step epsilon counts ``1 / sqrt(1 - beta2)`` times as much, about 30 with the usual number.
-    (Adam and RAdam declare it as a convention.)
+    Adam and RAdam declare it as a convention.
     """
 
     number = 20

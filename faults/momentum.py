@@ -27,8 +27,8 @@ class RateInsideTheVelocity(OptimizerFault, SGD):
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         step = learning_rate * self.with_decay(weight, dweight)
         velocity = self.momentum * slots["velocity"] + (1 - self.dampening) * step if slots else step
-        moved = step + self.momentum * velocity if self.nesterov else velocity
-        return self.decayed(weight, learning_rate) - moved, {"velocity": velocity}
+        direction = step + self.momentum * velocity if self.nesterov else velocity
+        return self.decayed(weight, learning_rate) - direction, {"velocity": velocity}
 
 
 class VelocityInUnitsOfTheWeights(OptimizerFault, SGD):

@@ -66,8 +66,8 @@ class MeanAddedToTheSquare(OptimizerFault, RMSprop):
         return optimizer.centred
 
     def square(self, new: Slots) -> Array:
-        added: Array = new["square_average"] + new["gradient_average"] * new["gradient_average"]
-        return added
+        square: Array = new["square_average"] + new["gradient_average"] * new["gradient_average"]
+        return square
 
 
 class VelocityOfTheGradient(OptimizerFault, RMSprop):

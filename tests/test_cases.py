@@ -108,6 +108,7 @@ TOP_KEYS = (
     "'name', 'nodes', 'optimizer', 'steps', 'symbols', 'weights'"
 )
 NODE_KEYS = "one of the keys 'bias', 'from', 'inputs', 'kind', 'layout', 'name', 'outputs', 'parameters'"
+RATE = "a number or a list of numbers or a schedule, a table such as {schedule = 'constant', start = 0.5}"
 SGD_KEYS = "one of the keys 'dampening', 'decay', 'kind', 'learning_rate', 'momentum', 'nesterov', 'weight_decay'"
 FORMS = "either 'inputs' and 'targets', or 'seed' and 'batch', or 'file'"
 QUOTED = '(a name with a dot stands in quotes: "j.weight")'
@@ -237,7 +238,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "missing key of the optimizer": (
         swap(WHOLE, ("learning_rate = 0.5", "")),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         "nothing",
     ),
     "missing key of the data": (
@@ -270,7 +271,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "text for a number": (
         swap(WHOLE, ("= 0.5", '= "fast"')),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         "'fast'",
     ),
     "number for a truth value": (
@@ -282,7 +283,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "long value": (
         swap(WHOLE, ("= 0.5", f"= '{'x' * 99}'")),
         "optimizer.learning_rate",
-        "a number or a list of numbers",
+        RATE,
         f"'{'x' * 60}...",
     ),
     "number for a text": (swap(WHOLE, ("steps = 2", "about = 2")), "about", "a text in quotes", "2"),
@@ -481,7 +482,7 @@ def test_directory_named_like_a_file(tmp_path: Path) -> None:
 
 def test_directory_as_a_name(tmp_path: Path) -> None:
     error = error_of(lambda: load_case(tmp_path))
-    assert error.expected.startswith("a path that ends in '.toml', or a built-in case: 'article', ")
+    assert error.expected.startswith("a path that ends in '.toml', or a built-in case: 'adadelta', ")
     assert error.received.endswith(", a directory")
 
 

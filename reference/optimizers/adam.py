@@ -470,5 +470,5 @@ class Lamb(Moments):
 
 def norm(x: Array) -> Array:
     """The root of the sum of squares, of the whole tensor."""
-    result: Array = np.sqrt((x * x).sum())
-    return result
+    root: Array = np.sqrt((x * x).sum())
+    return root

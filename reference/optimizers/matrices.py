@@ -92,7 +92,7 @@ class Adafactor(Optimizer):
         if self.epsilon_in == "squares":
             squares = squares + self.epsilon * self.epsilon
         made = {"variance": squares}
-        if dweight.ndim > 1:
+        if "variance" not in slots:
             made = {"row_variance": mean(squares, -1), "column_variance": mean(squares, -2)}
         return {"step": step} | {
             slot: (1 - forgotten) * slots[slot] + forgotten * latest for slot, latest in made.items()
@@ -119,12 +119,13 @@ class Adafactor(Optimizer):
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         new = self.variances(dweight, slots)
         u = self.clipped(dweight / np.sqrt(self.variance(new)))
-        size = self.scale(weight) * learning_rate
-        if self.rate == "capped":
-            cap = 1 / np.sqrt(new["step"])
-            size = self.scale(weight) * -np.maximum(-cap, -learning_rate)
+        size = self.scale(weight) * self.capped(new["step"], learning_rate)
         start = weight * (1 - learning_rate * self.weight_decay) if self.weight_decay else weight
         return start - size * u, new
+
+    def capped(self, step: Array, learning_rate: float) -> Array | float:
+        """The learning rate, or what the number of the step allows of it."""
+        return -np.maximum(-1 / np.sqrt(step), -learning_rate) if self.rate == "capped" else learning_rate
 
 
 @dataclass(frozen=True)
@@ -225,14 +226,14 @@ class Muon(Optimizer):
     def scaled(self, x: Array) -> Array:
         """The step as long as its shape asks for."""
         inputs, outputs = x.shape
-        factor: Array
+        if self.scale == "none" or (self.scale == "original" and outputs <= inputs):
+            return x
         if self.scale == "match_rms":
             factor = 0.2 * np.sqrt(np.full_like(x, max(inputs, outputs), shape=()))
-        elif self.scale == "none" or outputs <= inputs:
-            return x
         else:
             factor = np.sqrt(np.full_like(x, outputs, shape=()) / inputs)
-        return x * factor
+        scaled: Array = x * factor
+        return scaled
 
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         first_moment = average(slots["first_moment"], dweight, self.momentum)
@@ -244,11 +245,11 @@ class Muon(Optimizer):
 
 def mean(x: Array, axis: int) -> Array:
     """The mean along an axis, which stays, of length 1."""
-    result: Array = x.sum(axis=axis, keepdims=True) / x.shape[axis]
-    return result
+    mean: Array = x.sum(axis=axis, keepdims=True) / x.shape[axis]
+    return mean
 
 
 def rms(x: Array) -> Array:
     """The root of the mean of squares, of the whole tensor."""
-    result: Array = np.sqrt((x * x).sum() / x.size)
-    return result
+    root: Array = np.sqrt((x * x).sum() / x.size)
+    return root

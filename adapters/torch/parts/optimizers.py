@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from ....reference import optimizers
 from ....reference.optimizers.adam import Moments
 from .base import OptimizerPart
 
-Parameters = Iterable[nn.Parameter]
+Parameters: TypeAlias = Iterable[nn.Parameter]
 
 
 def options(optimizer: Any) -> dict[str, Any]:

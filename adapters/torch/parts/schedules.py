@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.optim import lr_scheduler
@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ....reference.optimizers import schedules
 
-Optimizer = torch.optim.Optimizer
+Optimizer: TypeAlias = torch.optim.Optimizer
 
 
 @dataclass(frozen=True)
