@@ -107,6 +107,7 @@ class Conv1d(Convolution):
 
     Source: Waibel, Hanazawa, Hinton, Shikano & Lang 1989, "Phoneme recognition using time-delay neural networks".
 
+    >>> import numpy as np
     >>> x, weight = np.array([[[1.0, 2.0, 3.0, 4.0, 5.0]]]), np.array([[[1.0, 10.0]], [[100.0, 0.0]]])
     >>> Conv1d(1, 2, 2, stride=2, dilation=2).forward(x, {"weight": weight, "bias": np.array([0.5, 0.0])})[0]
     array([[[ 31.5,  53.5],
@@ -152,6 +153,7 @@ class Conv2d(Convolution):
 
     Source: LeCun, Boser et al. 1989, "Backpropagation applied to handwritten zip code recognition".
 
+    >>> import numpy as np
     >>> x, weight = np.arange(6.0).reshape(1, 1, 2, 3), np.array([[[[1.0, 10.0]]]])
     >>> Conv2d(1, 1, (1, 2)).forward(x, {"weight": weight, "bias": np.array([0.5])})[0]
     array([[[[10.5, 21.5],
@@ -202,6 +204,7 @@ class ConvTranspose2d(Convolving):
     Source: Zeiler, Krishnan, Taylor & Fergus 2010, "Deconvolutional networks"; Dumoulin & Visin 2016, "A guide to
     convolution arithmetic for deep learning", chapter 4.
 
+    >>> import numpy as np
     >>> x, weight = np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, 10.0, 100.0]]]])
     >>> ConvTranspose2d(1, 1, (1, 3), (1, 2)).forward(x, {"weight": weight, "bias": np.array([0.5])})[0]
     array([[[[  1.5,  10.5, 102.5,  20.5, 200.5]]]])
