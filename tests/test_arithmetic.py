@@ -849,6 +849,7 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((20, 30),)),
     "softmax": (cc.Softmax(), ((20, 30),)),
     "add": (cc.Add(), ((20, 30), (20, 30))),
+    "dropout": (cc.Dropout(0.25), ((20, 30),)),
     "multiply": (cc.Multiply(), ((20, 30), (20, 30))),
     "concatenate": (cc.Concatenate(), ((20, 30), (20, 5), (20, 7))),
     "flatten": (cc.Flatten(), ((3, 6, 9, 8),)),

@@ -294,6 +294,7 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "dropout": (cc.Dropout(0.25), ((N, O),)),
     "multiply": (cc.Multiply(), ((N, O), (N, O))),
     "concatenate": (cc.Concatenate(), ((N, O), (N, 1), (N, I))),
     "flatten": (cc.Flatten(), ((2, I, 4),)),

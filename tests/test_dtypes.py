@@ -49,6 +49,7 @@ LAYERS: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "log_softmax": (cc.LogSoftmax(), ((N, O),)),
     "softmax": (cc.Softmax(), ((N, O),)),
     "add": (cc.Add(), ((N, O), (N, O))),
+    "dropout": (cc.Dropout(0.25), ((N, O),)),
     "multiply": (cc.Multiply(), ((N, O), (N, O))),
     "concatenate": (cc.Concatenate(-2), ((2, 4, O), (2, 1, O), (2, N, O))),
     "flatten": (cc.Flatten(), ((2, I, 4),)),

@@ -108,6 +108,7 @@ TRIALS: dict[str, Trial] = {
     "softmax-rank-1": Trial(cc.Softmax(), ((O,),)),
     "softmax-rank-3": Trial(cc.Softmax(), ((2, N, O),)),
     "add": Trial(cc.Add(), ((N, O), (N, O))),
+    "dropout": Trial(cc.Dropout(0.25), ((N, O),)),
     "multiply": Trial(cc.Multiply(), ((N, O), (N, O))),
     "multiply-rank-3": Trial(cc.Multiply(), ((2, N, O), (2, N, O))),
     "concatenate": Trial(cc.Concatenate(), ((N, O), (N, I))),
@@ -247,7 +248,7 @@ TRIALS: dict[str, Trial] = {
 
 OUTSIDE = {f"{kind}-epsilon outside" for kind in ("layer_norm", "rms_norm", "group_norm", "instance_norm")}
 NOT_ELEMENTWISE = {
-    *("dense", "add", "embedding", "conv2d", "scaled_dot_product_attention", "layer_norm", "batch_norm"),
+    *("dense", "add", "dropout", "embedding", "conv2d", "scaled_dot_product_attention", "layer_norm", "batch_norm"),
     *("rms_norm", "group_norm", "instance_norm", "bilinear", "positions", "sinusoidal_positions", "rotary"),
     *("softmax", "log_softmax", "glu", "swiglu", "rnn", "lstm", "gru"),
     "gelu",  # far below 0 its 1 + erf cancels, and JAX's erfc does not
