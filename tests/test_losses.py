@@ -203,15 +203,17 @@ def assert_near(what: str, found: Array, expected: Array, allowed: float) -> Non
 
 
 @pytest.mark.parametrize(
-    ("trial", "dtype"),
+    ("trial", "framework", "dtype"),
     [
-        pytest.param(trial, dtype, id=f"{name}-{dtype}")
-        for name, trial in TRIALS.items()
+        pytest.param(trial, framework, dtype, id=f"{name}-{framework}-{dtype}")
+        for place, (name, trial) in enumerate(TRIALS.items())
+        for framework in FRAMEWORKS
         for dtype in ("float64", "float32")
+        # JAX compiles each: the conventions take turns there.
         if dtype == "float64" or len(trial.shape) == 2
+        if framework == "torch" or place % 5 == (dtype == "float32")
     ],
 )
-@every_framework
 def test_value_and_gradient_are_the_frameworks(trial: Trial, framework: str, dtype: str) -> None:
     arrays = draw(trial, dtype)
     require_alike(by_hand(trial.loss, *arrays), FRAMEWORKS[framework](trial.loss, *arrays), dtype)
