@@ -183,7 +183,8 @@ class LogarithmForgotten(LayerFault, LogSigmoid):
 
     wrong = ("backward",)
 
-    def backward(self, dy: Array, x: Array, params: Parameters) -> Gradients:
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
+        x, _ = saved
         sigmoid = logistic(x)
         return dy * (sigmoid * (1 - sigmoid)), {}
 
@@ -201,7 +202,7 @@ class LogisticMirrored(LayerFault):
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
         return isinstance(layer, LogSigmoid | Softplus)
 
-    def backward(self, dy: Array, saved: Array, params: Parameters) -> Gradients:
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
         # s(-x) = 1 - s(x)
         return dy - super().backward(dy, saved, params)[0], {}
 
@@ -219,8 +220,8 @@ class SoftplusSlopeTimesBeta(LayerFault, Softplus):
     def possible(cls, layer: Any, *inputs: Shape) -> bool:
         return bool(layer.beta != 1)
 
-    def backward(self, dy: Array, z: Array, params: Parameters) -> Gradients:
-        return self.beta * super().backward(dy, z, params)[0], {}
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
+        return self.beta * super().backward(dy, saved, params)[0], {}
 
 
 class SoftplusNotDivided(LayerFault, Softplus):
@@ -236,12 +237,12 @@ class SoftplusNotDivided(LayerFault, Softplus):
     def possible(cls, layer: Any, *inputs: Shape) -> bool:
         return bool(layer.beta != 1)
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y, z = super().forward(x, params)
-        return self.beta * y, z
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
+        y, saved = super().forward(x, params)
+        return self.beta * y, saved
 
-    def backward(self, dy: Array, z: Array, params: Parameters) -> Gradients:
-        return super().backward(self.beta * dy, z, params)
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
+        return super().backward(self.beta * dy, saved, params)
 
 
 class SoftsignSquareForgotten(LayerFault, Softsign):

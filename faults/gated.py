@@ -23,7 +23,7 @@ from .activations import Gradients
 from .base import LayerFault
 
 SELF_GATED = (Gelu, Silu, Mish, HardSwish)
-"""Those that multiply x by a function of x, and save the two."""
+"""Those that multiply x by a function of x, and save the two before anything else."""
 
 TwoGradients: TypeAlias = tuple[tuple[Array, Array], dict[str, Array]]
 
@@ -41,9 +41,8 @@ class ProductRuleForgotten(LayerFault):
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
         return isinstance(layer, SELF_GATED)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        _, gate = saved
-        return dy * gate, {}
+    def backward(self, dy: Array, saved: tuple[Array, ...], params: Parameters) -> Gradients:
+        return dy * saved[1], {}
 
 
 class GateAloneDifferentiated(LayerFault):
@@ -59,9 +58,8 @@ class GateAloneDifferentiated(LayerFault):
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
         return isinstance(layer, SELF_GATED)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        _, gate = saved
-        return super().backward(dy, saved, params)[0] - dy * gate, {}
+    def backward(self, dy: Array, saved: tuple[Array, ...], params: Parameters) -> Gradients:
+        return super().backward(dy, saved, params)[0] - dy * saved[1], {}
 
 
 class GeluBySigmoid(LayerFault, Gelu):
@@ -126,8 +124,8 @@ class SoftplusInsideForgotten(LayerFault, Mish):
 
     wrong = ("backward",)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        x, gate = saved
+    def backward(self, dy: Array, saved: tuple[Array, Array, Array], params: Parameters) -> Gradients:
+        x, gate, _ = saved
         return dy * (gate + x * (1 - gate * gate)), {}
 
 

@@ -123,13 +123,17 @@ class LogSigmoid(Layer):
 
     kind: ClassVar[str] = "log_sigmoid"
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y = -log_one_plus_exp(-x)
-        return y, x
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
+        soft = log_one_plus_exp(-x)
+        y = -soft
+        return y, (x, soft)
 
-    def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = -log(1 + exp(-x)), so dy/dx = exp(-x) / (1 + exp(-x)), the logistic function of -x
-        dx = dy * logistic(-x)
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
+        x, soft = saved
+        # forward was: y = -soft
+        dsoft = -dy
+        # forward was: soft = log(1 + exp(-x)), so d soft / dx = -exp(-x) / (1 + exp(-x)) = -exp(-x - soft)
+        dx = -dsoft * np.exp(-x - soft)
         return dx, {}
 
 
@@ -165,16 +169,19 @@ class Softplus(Layer):
     def __post_init__(self) -> None:
         require_above_zero(self, "beta")
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         z = self.beta * x
-        y = log_one_plus_exp(z) / self.beta
+        soft = log_one_plus_exp(z)
+        y = soft / self.beta
         if self.beyond == "linear":
             y = np.where(z > self.threshold, x, y)
-        return y, z
+        return y, (z, soft)
 
-    def backward(self, dy: Array, z: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = log(1 + exp(z)) / beta, with z = beta x
-        dx = dy * logistic(z)
+    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
+        z, soft = saved
+        # forward was: y = soft / beta and z = beta x, which undo each other;
+        # soft = log(1 + exp(z)), so d soft / dz = exp(z) / (1 + exp(z)) = exp(z - soft)
+        dx = dy * np.exp(z - soft)
         if self.beyond == "linear":
             # forward was: y = x where z > threshold
             dx = np.where(z > self.threshold, dy, dx)

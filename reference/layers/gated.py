@@ -115,15 +115,18 @@ class Mish(Layer):
 
     kind: ClassVar[str] = "mish"
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
-        gate = np.tanh(log_one_plus_exp(x))
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array, Array]]:
+        soft = log_one_plus_exp(x)
+        gate = np.tanh(soft)
         y = x * gate
-        return y, (x, gate)
+        return y, (x, gate, soft)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, gate = saved
-        # forward was: gate = tanh(log(1 + exp(x))), and d log(1 + exp(x)) / dx = 1 / (1 + exp(-x))
-        slope = (1 - gate * gate) * logistic(x)
+    def backward(
+        self, dy: Array, saved: tuple[Array, Array, Array], params: Parameters
+    ) -> tuple[Array, dict[str, Array]]:
+        x, gate, soft = saved
+        # forward was: gate = tanh(soft), and soft = log(1 + exp(x)), so d soft / dx = exp(x - soft)
+        slope = (1 - gate * gate) * np.exp(x - soft)
         # forward was: y = x * gate
         dx = dy * (gate + x * slope)
         return dx, {}
