@@ -15,7 +15,6 @@ from crosscheck.arithmetic.base import raw
 from crosscheck.arithmetic.poison import Poison
 from crosscheck.cases import built_in
 from crosscheck.cases.drawing import draw_batch, draw_weights
-from crosscheck.cases.random import KINKS
 from crosscheck.faults import FAULTS, Fault, conventions_at, conventions_of, faults_at, faults_of, record
 from crosscheck.faults.base import mixed
 from crosscheck.reference import Loss, train
@@ -563,48 +562,25 @@ def test_28_a_late_update_applies_the_gradient_of_the_step_before() -> None:
 
 # ------------------------------------------------------------------------------------------------------- conventions
 
-SILENT: dict[tuple[str, str], str] = {
-    ("probabilities", "extremes = floored"): "no probability is near 0 or 1",
-    ("probabilities", "extremes = clipped"): "no probability is near 0 or 1",
-    ("weighted-classes", "ignored_rows = counted"): "a weighted mean divides by the weights of the rows that are kept",
-    ("nll", "ignored_rows = counted"): "a weighted mean divides by the weights of the rows that are kept",
-    ("mean_absolute_error", "slope_at_zero = one"): "no error is 0",
-}
-"""Conventions that a case follows and whose data does not tell, and why."""
-
-CONVENTIONS = [(name, other) for name, case in CASES.items() for other in conventions_of(case)]
-
-
-NO_DIFFERENCE = {("pooling", "tie = shared at a.max"): "no two pixels of a convolution are alike"}
-"""Conventions that change nothing in a case, and why."""
+CONVENTIONS = list(
+    {
+        (other.name, case.nodes[0].layer.kind if not other.site else other.about): (name, other)
+        for name, case in sorted(CASES.items(), key=lambda item: -len(item[1].parameters))
+        for other in conventions_of(case)
+    }.values()
+)
+"""Each convention of each kind in the smallest case that has it."""
 
 
 @pytest.mark.parametrize(("name", "other"), CONVENTIONS, ids=[f"{name}-{other}" for name, other in CONVENTIONS])
 def test_a_convention_shows_where_it_is_followed_and_nowhere_else(name: str, other: Fault) -> None:
+    """Unless nothing is another number on this data: a mean over one row is a sum, a kink has no input on it."""
     case = CASES[name]
-    wrong = locally_wrong(case, record(case, other))
+    right, found = cc.record(case), record(case, other)
+    wrong = locally_wrong(case, found)
     assert [operation.name for operation in wrong if not other.makes(operation)] == []
-    one_row = other.name == "reduction = mean" and len(case.batch(0).inputs) == 1
-    without = other.name in ("weighted_mean = rows", "ignored_rows = counted") and not case.loss.class_weights
-    silent = (
-        one_row
-        or off_its_kink(case, other)
-        or (without and case.loss.ignore_index is None)
-        or (name, other.name) in SILENT
-        or (name, str(other)) in NO_DIFFERENCE
-    )
-    assert bool(wrong) != silent, "a mean over one row is a sum, one without weights or ignored rows has no conventions"
-
-
-def off_its_kink(case: cc.Case, other: Fault) -> bool:
-    """Whether a convention is about a kink at which no input lies."""
-    if not other.name.startswith("at_"):
-        return False
-    node = next(node for node in case.nodes if node.name == other.site)
-    kinks = [6.0] if other.name.startswith("at_six") else KINKS[node.layer.kind](node.layer)
-    trace = cc.record(case)
-    taken = "data/input" if node.takes == ("input",) else f"forward/{node.takes[0]}"
-    return not any(np.isin(trace[f"{step}/{taken}"], kinks).any() for step in range(case.steps))
+    alike = list(found) == list(right) and not any(differ(found[tensor], right[tensor]) for tensor in right)
+    assert bool(wrong) != alike
 
 
 @pytest.mark.parametrize(
