@@ -15,15 +15,11 @@ from dataclasses import replace
 from math import prod
 from typing import TypedDict, Unpack
 
-from ..reference import (
-    SGD,
-    Adam,
-    AdamW,
+from ..reference.case import Batch, Case
+from ..reference.errors import CaseError
+from ..reference.layers import (
     Add,
-    Batch,
     BatchNorm,
-    Case,
-    CaseError,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -31,27 +27,25 @@ from ..reference import (
     Flatten,
     Gelu,
     GlobalAvgPool,
+    Layer,
     LayerNorm,
     Lstm,
     MaxPool2d,
-    MeanSquaredError,
     MergeHeads,
-    Node,
-    Optimizer,
     Positions,
     Relu,
     Reshape,
     RMSNorm,
     Rotary,
     ScaledDotProductAttention,
+    Shape,
     Sigmoid,
-    SoftmaxCrossEntropy,
     SplitHeads,
     SwiGlu,
 )
-from ..reference.layers import Layer, Shape
-from ..reference.losses import Loss
-from ..reference.network import output_shapes, parameter_shapes, resolve
+from ..reference.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from ..reference.network import Node, output_shapes, parameter_shapes, resolve
+from ..reference.optimizers import SGD, Adam, AdamW, Optimizer
 from .drawing import draw_batch, draw_weights
 
 __all__ = ["autoencoder", "character_lstm", "gpt2", "lenet", "llama", "resnet", "vit"]

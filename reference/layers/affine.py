@@ -62,15 +62,16 @@ class Dense(Layer):
         return *x[:-1], self.outputs
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y = x @ self.laid_out(params["weight"])
+        # All rows in one product: with more axes NumPy makes as many smaller ones, which take longer.
+        y = x.reshape(-1, self.inputs) @ self.laid_out(params["weight"])
         if self.bias:
             y = y + params["bias"]
-        return y, x
+        return y.reshape(*x.shape[:-1], self.outputs), x
 
     def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = x @ weight + bias, for each of the rows
-        dx = dy @ self.laid_out(params["weight"]).T
         rows, drows = x.reshape(-1, self.inputs), dy.reshape(-1, self.outputs)
+        # forward was: y = x @ weight + bias, for each of the rows
+        dx = (drows @ self.laid_out(params["weight"]).T).reshape(x.shape)
         dparams = {"weight": self.laid_out(rows.T @ drows)}
         if self.bias:
             dparams["bias"] = drows.sum(axis=0)

@@ -114,7 +114,7 @@ class Classes(Loss):
 
     def weights(self, like: Array) -> Array:
         """The weight of each class, in the dtype and the arithmetic of an array."""
-        return numbers(self.class_weights or (1.0,) * like.shape[-1], like)
+        return numbers(self.class_weights, like) if self.class_weights else np.ones_like(like, shape=like.shape[-1:])
 
     def count(self, rows: int, kept: int, mass: Array) -> Any:
         """By what a mean divides: what the targets weigh together, the rows that are kept, or all of them."""
@@ -212,13 +212,13 @@ class SoftmaxCrossEntropy(Classes):
             kept = rows - int(ignored.sum())
             wanted = one_hot(np.where(ignored, 0, target), z)
         weights = self.weights(z)
-        mass = wanted * weights
+        mass = wanted * weights if self.class_weights else wanted
         if self.label_smoothing:
             s = np.full_like(z, self.label_smoothing, shape=())
             wanted = (1 - s) * wanted + s / classes
         if self.class_weights:
             wanted = wanted * weights
-        if self.integer_targets:
+        if self.ignore_index is not None:
             wanted, mass = zeros_where(ignored[..., None], wanted), zeros_where(ignored[..., None], mass)
         return wanted, self.count(rows, kept, mass.sum())
 
