@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from .errors import CaseError, listed
 from .layers import Layer, Shape
@@ -142,7 +143,7 @@ def terms(loss: Loss | Sequence[Term], nodes: Sequence[Node]) -> tuple[Term, ...
             raise CaseError(
                 f"{term.loss.arity} different nodes for {term.loss.kind!r}", listed(takes), key=f"{key}.from"
             )
-        if not 0 < abs(term.weight) < math.inf or (alone and term.weight != 1):
+        if not 0 < abs(term.weight) < np.inf or (alone and term.weight != 1):
             raise CaseError(
                 "1, for it is alone" if alone else "a number other than 0", repr(term.weight), key=f"{key}.weight"
             )
