@@ -527,6 +527,7 @@ def test_what_is_not_said_is_this() -> None:
         "dampening": 0.0,
         "nesterov": False,
         "weight_decay": 0.0,
+        "decay": "coupled",
     }
     assert vars(cc.Adam(0.1)) == {
         "learning_rate": 0.1,
@@ -534,6 +535,9 @@ def test_what_is_not_said_is_this() -> None:
         "beta2": 0.999,
         "epsilon": 1e-8,
         "weight_decay": 0.0,
+        "decay": "coupled",
+        "bias_correction": True,
+        "epsilon_in": "outside",
     }
 
 

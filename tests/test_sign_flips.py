@@ -145,7 +145,11 @@ def case_of(comparison: Comparison) -> cc.Case:
 
 
 def kinds_of(case: cc.Case) -> set[str]:
-    return {case.loss.kind, case.optimizer.kind, *(node.layer.kind for node in case.nodes)}
+    return {
+        *(term.loss.kind for term in case.losses),
+        case.optimizer.kind,
+        *(node.layer.kind for node in case.nodes),
+    }
 
 
 def test_flipped_sign_in_a_copy_of_the_package_fails_the_run(tmp_path: Path) -> None:
