@@ -118,7 +118,7 @@ class Case:
         for name in self.symbols:
             require_known(name, {*self.parameters, *RESERVED, *(node.name for node in self.nodes)}, "symbols", "a name")
 
-    @property
+    @cached_property
     def losses(self) -> tuple[Term, ...]:
         """Every loss with its name, the names of the nodes that it takes, and its weight."""
         return terms(self.loss, self.nodes)
