@@ -74,8 +74,27 @@ class Positions(Layer):
         return dx, {"weight": dweight}
 
 
+class Waves(Layer):
+    """What the fixed positions share: an angle for every place and every pair of features."""
+
+    base: float
+    order: Order
+
+    def __post_init__(self) -> None:
+        require_base(self.base)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        require_pairs(x)
+        return x
+
+    def angles(self, x: Array) -> Array:
+        """The angle of each place (a row) and pair (a column)."""
+        return counted(x, x.shape[-2])[:, None] * frequencies(x, self.base)
+
+
 @dataclass(frozen=True)
-class SinusoidalPositions(Layer):
+class SinusoidalPositions(Waves):
     """A fixed vector for every place, added: ``y = x + table``, waves of E / 2 frequencies.
 
     ``table[t, 2i] = sin(t * base^(-2i / E))`` and ``table[t, 2i + 1] = cos(t * base^(-2i / E))``, places counted from
@@ -102,14 +121,6 @@ class SinusoidalPositions(Layer):
     base: float = 10000.0
     order: Order = "interleaved"
 
-    def __post_init__(self) -> None:
-        require_base(self.base)
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (x,) = shapes
-        require_pairs(x)
-        return x
-
     def forward(self, x: Array, params: Parameters) -> tuple[Array, None]:
         angle = self.angles(x)
         y = x + joined(np.sin(angle), np.cos(angle), self.order)
@@ -120,13 +131,9 @@ class SinusoidalPositions(Layer):
         dx = dy
         return dx, {}
 
-    def angles(self, x: Array) -> Array:
-        """The angle of each place (a row) and frequency (a column)."""
-        return counted(x, x.shape[-2])[:, None] * frequencies(x, self.base)
-
 
 @dataclass(frozen=True)
-class Rotary(Layer):
+class Rotary(Waves):
     """Pairs of features are turned by an angle that grows with the place.
 
     ``y1 = x1 * cos(a) - x2 * sin(a)`` and ``y2 = x2 * cos(a) + x1 * sin(a)`` with ``a = t * base^(-2i / E)`` for pair i
@@ -155,14 +162,6 @@ class Rotary(Layer):
     base: float = 10000.0
     order: Order = "halves"
 
-    def __post_init__(self) -> None:
-        require_base(self.base)
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (x,) = shapes
-        require_pairs(x)
-        return x
-
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         angle = self.angles(x)
         cos, sin = np.cos(angle), np.sin(angle)
@@ -181,10 +180,6 @@ class Rotary(Layer):
         # forward was: x1, x2 = split(x)
         dx = joined(dx1, dx2, self.order)
         return dx, {}
-
-    def angles(self, x: Array) -> Array:
-        """The angle of each place (a row) and pair (a column)."""
-        return counted(x, x.shape[-2])[:, None] * frequencies(x, self.base)
 
 
 def frequencies(x: Array, base: float) -> Array:
