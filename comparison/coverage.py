@@ -6,14 +6,13 @@ code comes to the limit; the median of ``sigma / |subject - reference|`` how gen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..reference import Case, Trace
+from ..reference import Case, Operation, Trace
 from ..reference.layers import Array
-from .running import run
 from .tolerance import Computed, Expected, Judge
 
 
@@ -77,6 +76,8 @@ class Watched:
     """The computed tolerance, which also shows a coverage whatever it is asked to judge locally."""
 
     coverage: Coverage
+    operations: Sequence[Operation]
+    """Those of the case, which say what kind of operation made a tensor."""
     subject: str = ""
     """Whose tensors these are."""
     rule: Computed = field(default_factory=Computed)
@@ -89,7 +90,7 @@ class Watched:
         return self.rule.expect(trace, undecided=undecided)
 
     def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
-        kinds = {name: operation.kind for operation in run(case).operations for name in operation.outputs}
+        kinds = {name: operation.kind for operation in self.operations for name in operation.outputs}
 
         def both(name: str, expected: Expected) -> None:
             if name in own and not undecided:

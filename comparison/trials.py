@@ -240,7 +240,9 @@ def correct_runs(
     for seed in seeds:
         case = mixed_case(seed, dtype=dtype)
         progress(f"{case.name}, {dtype}: {subject}")
-        runs.append(correct_run(case, Comparison(run(case), Watched(coverage, subject)), adapter))
+        baseline = run(case)
+        watched = Watched(coverage, baseline.operations, subject)
+        runs.append(correct_run(case, Comparison(baseline, watched), adapter))
     return runs, coverage
 
 
