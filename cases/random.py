@@ -12,14 +12,35 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
+from ..reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS
 from ..reference.case import Case
 from ..reference.clipping import Clip
 from ..reference.errors import CaseError, listed
-from ..reference.layers import Layer, Shape
-from ..reference.losses import Loss
+from ..reference.layers import (
+    Add,
+    BatchNorm,
+    Bilinear,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Embedding,
+    Glu,
+    Layer,
+    MergeHeads,
+    MultiHeadAttention,
+    ScaledDotProductAttention,
+    Shape,
+    Sigmoid,
+    Softplus,
+    SplitHeads,
+    SwiGlu,
+    Tanh,
+)
+from ..reference.losses import Loss, MeanSquaredError
 from ..reference.network import Node, Term, parameter_shapes, resolve
-from ..reference.optimizers import Optimizer, Schedule
+from ..reference.optimizers import Cosine, Linear, Optimizer, Schedule, StepDecay, Warmup
 from .drawing import draw_batch, draw_weights
 
 T = TypeVar("T")
@@ -208,7 +229,7 @@ class Drawn:
             inputs = (*inputs, self.width())
         self.shapes["input"] = inputs
         if embedded:
-            self.add(LAYERS["embedding"](self.whole(4, 8), self.width()))  # type: ignore[call-arg]
+            self.add(Embedding(self.whole(4, 8), self.width()))
         else:
             self.affine()
         return inputs
@@ -237,7 +258,7 @@ class Drawn:
 
     def dropout(self) -> None:
         """A dropout, whose mask comes with the data."""
-        self.add(LAYERS["dropout"](self.one_of(0.25, 0.5)))  # type: ignore[call-arg]
+        self.add(Dropout(self.one_of(0.25, 0.5)))
 
     def normalised(self) -> None:
         """An activation, a normalisation, and something with weights."""
@@ -251,8 +272,8 @@ class Drawn:
         before, width = self.last, self.shape[-1]
         self.affine()
         self.activation()
-        self.add(LAYERS["dense"](self.shape[-1], width))  # type: ignore[call-arg]
-        self.add(LAYERS["add"](), self.last, before)
+        self.add(Dense(self.shape[-1], width))
+        self.add(Add(), self.last, before)
 
     def shared(self) -> None:
         """One weight in two places, with a way back between them."""
@@ -270,14 +291,14 @@ class Drawn:
         rows, width = table.layer.parameters()["weight"]
         self.dense(width)
         self.activation()
-        self.add(LAYERS["dense"](width, rows, bias=False, layout="outputs_inputs"))  # type: ignore[call-arg]
+        self.add(Dense(width, rows, bias=False, layout="outputs_inputs"))
         self.nodes[-1] = replace(self.nodes[-1], parameters={"weight": f"{table.name}.weight"})
 
     def branched(self, kind: str | None = None) -> None:
         """One value used twice: by two activations that are joined again, or twice by the sum."""
         before = self.last
         if self.chance(0.3) and kind is None:
-            self.add(LAYERS["add"](), before, before)
+            self.add(Add(), before, before)
             return
         one, other = map(str, self.generator.permutation([*self.activations(), *OF_ROWS])[:2])
         self.add(LAYERS[one](**self.options(one)), before)
@@ -325,14 +346,14 @@ class Drawn:
         self.activation()
         self.normalisation()
         if (kind or self.one_of(*GATES)) == "glu" and self.form != "images":
-            self.add(LAYERS["dense"](self.shape[-1], 2 * self.width()))  # type: ignore[call-arg]
-            self.add(LAYERS["glu"]())
+            self.add(Dense(self.shape[-1], 2 * self.width()))
+            self.add(Glu())
         else:
             before = self.last
             self.affine()
             gate = self.last
             self.add(self.nodes[-1].layer, before)
-            self.add(LAYERS["swiglu"](), gate, self.last)
+            self.add(SwiGlu(), gate, self.last)
         if self.chance(0.5):
             self.affine()
 
@@ -348,7 +369,7 @@ class Drawn:
         if self.chance(0.5):
             widths, takes = (self.shapes[first][-1], self.shape[-1]), (first, self.last)
         outputs, bias = self.width(), self.chance(0.85)
-        self.add(LAYERS["bilinear"](*widths, outputs, bias=bias), *takes)  # type: ignore[call-arg]
+        self.add(Bilinear(*widths, outputs, bias=bias), *takes)
 
     def placed(self, kind: str | None = None) -> None:
         """Something with weights to an even width, and places told apart."""
@@ -369,7 +390,7 @@ class Drawn:
         of_keys, of_values = self.width(), self.width()
         names = []
         for outputs in (of_keys, of_keys, of_values):
-            self.add(LAYERS["dense"](width, outputs), before)  # type: ignore[call-arg]
+            self.add(Dense(width, outputs), before)
             names.append(self.last)
         self.seen(*names)
 
@@ -380,18 +401,18 @@ class Drawn:
         of_keys, of_values = (int(one) for one in self.generator.permutation((2, 3, 4, 5))[:2])
         names = []
         for heads, each in ((shared * group, of_keys), (shared, of_keys), (shared, of_values)):
-            self.add(LAYERS["dense"](width, heads * each), before)  # type: ignore[call-arg]
-            self.add(LAYERS["split_heads"](heads))  # type: ignore[call-arg]
+            self.add(Dense(width, heads * each), before)
+            self.add(SplitHeads(heads))
             names.append(self.last)
         self.seen(*names)
-        self.add(LAYERS["merge_heads"]())
+        self.add(MergeHeads())
 
     def seen(self, *names: str) -> None:
         """Attention over queries, keys and values of these names."""
         options: dict[str, Any] = {"causal": self.chance(0.5), "scale": "none" if self.chance(0.2) else "width"}
         if self.chance(0.5):
             options["mask"] = self.one_of("boolean", "additive")
-        self.add(LAYERS["scaled_dot_product_attention"](**options), *names)
+        self.add(ScaledDotProductAttention(**options), *names)
 
     def recurrent(self, kind: str | None = None) -> None:
         """A recurrent layer, with its conventions and often with more than one layer or direction."""
@@ -410,9 +431,9 @@ class Drawn:
     def self_attention(self) -> None:
         """Something with weights, to a width that can be cut into heads, and the layer that does it all."""
         heads, each = self.one_of((2, 4), (2, 5), (3, 4), (2, 7))
-        self.add(LAYERS["dense"](self.shape[-1], heads * each))  # type: ignore[call-arg]
+        self.add(Dense(self.shape[-1], heads * each))
         options: dict[str, Any] = {"causal": self.chance(0.5), "bias": self.chance(0.7)}
-        self.add(LAYERS["multi_head_attention"](heads * each, heads, **options))  # type: ignore[call-arg]
+        self.add(MultiHeadAttention(heads * each, heads, **options))
 
     def layer(self, kind: str) -> None:
         """A layer of a kind behind the last node, with what it needs around it."""
@@ -468,21 +489,21 @@ class Drawn:
             inputs, outputs = self.shape[1], self.width()
             if inputs < 10 and self.chance(0.2):  # a group for each channel
                 outputs, options["groups"] = 2 * inputs, inputs
-            self.add(LAYERS["conv2d"](inputs, outputs, kernel, stride, padding, **options))  # type: ignore[call-arg]
+            self.add(Conv2d(inputs, outputs, kernel, stride, padding, **options))
         else:
             self.dense(width)
 
     def dense(self, outputs: int) -> None:
         """A dense layer to so many outputs, with or without a bias and its weight either way round."""
         outputs_first: dict[str, Any] = {"layout": "outputs_inputs"} if self.chance(0.2) else {}
-        self.add(LAYERS["dense"](self.shape[-1], outputs, bias=self.chance(0.85), **outputs_first))  # type: ignore[call-arg]
+        self.add(Dense(self.shape[-1], outputs, bias=self.chance(0.85), **outputs_first))
 
     def conv1d(self) -> None:
         """A convolution of sequences, with a kernel that they have room for."""
         _, inputs, length = self.shape
         kernel, stride, padding = self.whole(1, min(length, 4)), self.whole(1, 2), self.whole(0, 2)
-        options = {"dilation": 2} if 2 * kernel <= length and self.chance(0.4) else {}
-        self.add(LAYERS["conv1d"](inputs, self.width(), kernel, stride, padding, **options))  # type: ignore[call-arg]
+        options: dict[str, Any] = {"dilation": 2} if 2 * kernel <= length and self.chance(0.4) else {}
+        self.add(Conv1d(inputs, self.width(), kernel, stride, padding, **options))
 
     def transposed(self) -> None:
         """A transposed convolution, whose output is larger than its padding."""
@@ -493,7 +514,7 @@ class Drawn:
         inputs, outputs = self.shape[1], self.width()
         if inputs < 10 and self.chance(0.2):
             outputs, options["groups"] = 2 * inputs, inputs
-        self.add(LAYERS["conv_transpose2d"](inputs, outputs, kernel, stride, padding, extra, **options))  # type: ignore[call-arg]
+        self.add(ConvTranspose2d(inputs, outputs, kernel, stride, padding, extra, **options))
 
     def pool(self, kind: str) -> None:
         """A pool, of windows that the images have room for."""
@@ -561,7 +582,7 @@ class Drawn:
             "running_variance": self.one_of(*["unbiased"] * 4, "biased"),
         }
         options |= {"momentum": 0.875, "momentum_of": "old"} if self.chance(0.3) else {"momentum": 0.125}
-        self.add(LAYERS["batch_norm"](self.shape[1], epsilon, **options))  # type: ignore[call-arg]
+        self.add(BatchNorm(self.shape[1], epsilon, **options))
 
     def normalisations(self) -> list[str]:
         """Those that may follow: what is normalised together should be more than two values."""
@@ -610,17 +631,17 @@ class Drawn:
             return (alone,)
         first = replace(alone, name="first", takes=alone.takes or (self.last,), weight=0.75)
         branch = self.one_of(*(node.name for node in self.nodes[:-1])) if len(self.nodes) > 1 else self.last
-        self.add(LAYERS["dense"](self.shapes[branch][-1], self.width()), branch)  # type: ignore[call-arg]
-        return first, Term("second", LOSSES["mean_squared_error"](), (self.last,), self.one_of(0.5, 2.0))
+        self.add(Dense(self.shapes[branch][-1], self.width()), branch)
+        return first, Term("second", MeanSquaredError(), (self.last,), self.one_of(0.5, 2.0))
 
     def of_heads(self, kind: str) -> Term:
         """A loss of several predictions, each of a head of its own on the last node."""
         trunk, width, names = self.last, self.width(), []
         for _ in range(LOSSES[kind].arity):
-            self.add(LAYERS["dense"](self.shapes[trunk][-1], width), trunk)  # type: ignore[call-arg]
+            self.add(Dense(self.shapes[trunk][-1], width), trunk)
             names.append(self.last)
         if kind == "gaussian_nll":  # a variance is above 0
-            self.add(LAYERS["softplus"]())
+            self.add(Softplus())
             names[-1] = self.last
         options: dict[str, Any] = {"reduction": self.one_of("mean", "sum", "none")}
         if kind == "triplet_margin":
@@ -643,13 +664,13 @@ class Drawn:
         if before and self.nodes[-1].layer.kind != before:
             self.add(LAYERS[before]())
         if kind == "mean_squared_error" and self.chance(0.2):
-            self.add(LAYERS["dense"](self.shape[-1], 1))  # type: ignore[call-arg]
+            self.add(Dense(self.shape[-1], 1))
         reductions = ("mean", "sum", "none", FOURTH_REDUCTIONS.get(kind, "mean"))
         options = {"reduction": self.one_of(*reductions), **self.loss_options(kind)}
         if options.get("predictions") == "rates":
-            self.add(LAYERS["sigmoid"]())
+            self.add(Sigmoid())
         elif kind == "poisson_nll":
-            self.add(LAYERS["tanh"]())  # its exponential grows with every step
+            self.add(Tanh())  # its exponential grows with every step
         return LOSSES[kind](**options)
 
     def loss_options(self, kind: str) -> dict[str, Any]:
@@ -715,12 +736,12 @@ class Drawn:
 
     def schedule(self, start: float) -> Schedule:
         """A learning rate by a rule, all of whose rates are exact."""
-        step = SCHEDULES["step"](start, factor=0.5, every=self.whole(1, 2))  # type: ignore[call-arg]
+        step = StepDecay(start, factor=0.5, every=self.whole(1, 2))
         rules = (
             step,
-            SCHEDULES["linear"](start, steps=4),  # type: ignore[call-arg]
-            SCHEDULES["cosine"](start, steps=2),  # type: ignore[call-arg]
-            SCHEDULES["warmup"](steps=2, start=start / 4, then=step),  # type: ignore[call-arg]
+            Linear(start, steps=4),
+            Cosine(start, steps=2),
+            Warmup(steps=2, start=start / 4, then=step),
         )
         return self.one_of(*rules)
 
