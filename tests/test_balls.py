@@ -8,6 +8,7 @@ from typing import Any
 import crosscheck as cc
 import numpy as np
 import pytest
+import samples
 from crosscheck.arithmetic.base import ELEMENTARY, FUNCTIONS, GENERIC, UFUNC_METHODS, UFUNCS, Outside, raw
 from crosscheck.reference import LAYERS, LOSSES, Layer, Loss, Optimizer, run, train
 from crosscheck.reference.elementary import erf, overlaid
@@ -301,40 +302,7 @@ CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
     "reshape": (cc.Reshape((4, I)), ((N, 2, 6),)),
 }
 
-REDUCTIONS = ("mean", "sum")
-WEIGHTS = (0.3, 2.0, 1.0, 0.7, 1.6, 0.1)[:O]
-LOSS_CASES: dict[str, Loss] = {
-    **{f"cross_entropy-{name}": cc.CrossEntropy(name) for name in (*REDUCTIONS, "mean_over_outputs")},
-    **{
-        f"softmax_cross_entropy-{name}-{targets}": cc.SoftmaxCrossEntropy(name, targets)
-        for name in (*REDUCTIONS, "mean_over_outputs")
-        for targets in ("indices", "distributions")
-    },
-    **{f"mean_squared_error-{name}": cc.MeanSquaredError(name) for name in (*REDUCTIONS, "half_sum")},
-    "nll": cc.NegativeLogLikelihood(ignore_index=1),
-    "softmax_cross_entropy-smoothed": cc.SoftmaxCrossEntropy("none", label_smoothing=0.1, ignore_index=1),
-    "mean_absolute_error": cc.MeanAbsoluteError(slope_at_zero="one"),
-    "huber": cc.Huber(delta=0.3),
-    "smooth_l1": cc.SmoothL1("none", beta=0.3),
-    "binary_cross_entropy": cc.BinaryCrossEntropy(),
-    "binary_cross_entropy-clipped": cc.BinaryCrossEntropy(extremes="clipped"),
-    "binary_cross_entropy-unbounded": cc.BinaryCrossEntropy("sum", "unbounded"),
-    "binary_cross_entropy_with_logits": cc.BinaryCrossEntropyWithLogits(pos_weight=(0.3,)),
-    "kl_div": cc.KLDivergence("batchmean"),
-    "kl_div-logarithms": cc.KLDivergence(targets="logarithms"),
-    "poisson_nll": cc.PoissonNLL(full=True),
-    "poisson_nll-rates": cc.PoissonNLL("none", "rates"),
-    "hinge": cc.Hinge(slope_at_margin="half"),
-    "squared_hinge": cc.SquaredHinge(),
-    "softmax_cross_entropy-weighted": cc.SoftmaxCrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
-    "softmax_cross_entropy-weighted distributions": cc.SoftmaxCrossEntropy("mean", "distributions", 0.1, WEIGHTS),
-    "nll-weighted": cc.NegativeLogLikelihood("mean_over_outputs", WEIGHTS, 1),
-    "binary_cross_entropy_with_logits-weighted": cc.BinaryCrossEntropyWithLogits("none", WEIGHTS),
-    "gaussian_nll": cc.GaussianNLL(full=True),
-    "cosine_embedding": cc.CosineEmbedding(margin=0.1),
-    "triplet_margin": cc.TripletMargin(),
-    "triplet_margin-root": cc.TripletMargin("none", "root", "half"),
-}
+LOSS_CASES = {**samples.LOSSES, **samples.ALONE}
 
 
 def test_every_layer_and_loss_is_differentiated() -> None:
