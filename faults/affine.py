@@ -88,7 +88,8 @@ class BiasGradientNotSummed(LayerFault, Dense):
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
-        return layer.bias and len(inputs[0]) > 1
+        # With more axes the next forward, which takes all rows at once, could not add a matrix.
+        return layer.bias and len(inputs[0]) == 2
 
     @classmethod
     def faults(cls, case: Case) -> Iterator[Fault]:

@@ -167,8 +167,9 @@ def test_flipped_sign_in_a_copy_of_the_package_fails_the_run(tmp_path: Path) -> 
         shutil.copy(file, copy)
     affine = copy / "reference" / "layers" / "affine.py"
     text = affine.read_text()
-    assert "dweight = rows.T @ drows" in text
-    affine.write_text(text.replace("dweight = rows.T @ drows", "dweight = -rows.T @ drows"))
+    line = "self.laid_out(rows.T @ drows)"
+    assert line in text
+    affine.write_text(text.replace(line, "self.laid_out(-rows.T @ drows)"))
     command = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import crosscheck; "
         f"assert crosscheck.__file__.startswith({str(tmp_path)!r}); from crosscheck.cli import main; main()"
