@@ -19,11 +19,8 @@ from ..reference import Case, Operation
 from ..reference.dtypes import limits
 from ..reference.layers import Array
 from .agreement import Diagnosis
-from .figures import Figures
-from .tolerance import Expected, follow
-
-FitsTensor = Callable[[Expected, Array], Figures]
-"""Compares a tensor with what is expected of it."""
+from .replaying import FitsTensor, reduced, replay
+from .tolerance import Expected
 
 Kind: TypeAlias = Literal["fault", "convention", "signature", "unknown"]
 
@@ -81,74 +78,25 @@ def replayed(
         concerned = [operation for operation in operations if candidate.makes(operation)]
         if kind == "fault":
             concerned = [operation for operation in concerned if operation.name in causes]
-        sigmas, refuted = replay(case, own, given, candidate, concerned, fits)
-        if kind == "convention" and refuted:
-            continue
-        for name in sigmas.keys() & causes.keys() - refuted:
-            evidence = evidence_of(candidate, kind, sigmas[name])
-            causes[name].append(Diagnosis(name, candidate.name, evidence, kind))
+        case_of_it = reduced(case, operations, own, candidate, concerned)
+        sigmas = replay(case_of_it, own, given, candidate, concerned, fits, throughout=kind == "convention")
+        for name in sigmas.keys() & causes.keys():
+            causes[name].append(Diagnosis(name, candidate.name, evidence_of(candidate, kind, sigmas[name]), kind))
     return {name: preferred(listed) for name, listed in causes.items()}
 
 
-def candidates(case: Case, failures: Iterable[Failure]) -> Iterator[tuple[Kind, Fault]]:
-    """Every convention and every fault that could have made one of the failures, each once."""
-    from ..faults import conventions_at, faults_at
+def candidates(case: Case, failures: Sequence[Failure]) -> Iterator[tuple[Kind, Fault]]:
+    """Every convention and every fault that could have made one of the failures."""
+    from ..faults import conventions_of, faults_of
 
-    seen: set[tuple[str, str]] = set()
-    kinds: tuple[tuple[Kind, Callable[[Case, Operation], Iterable[Fault]]], ...] = (
-        ("convention", conventions_at),
-        ("fault", faults_at),
+    kinds: tuple[tuple[Kind, Iterable[Fault]], ...] = (
+        ("convention", conventions_of(case)),
+        ("fault", faults_of(case)),
     )
-    for kind, at in kinds:
-        for failure in failures:
-            for candidate in at(case, failure.operation):
-                if (candidate.name, candidate.site) not in seen:
-                    seen.add((candidate.name, candidate.site))
-                    yield kind, candidate
-
-
-class Judged(Exception):
-    """All that a replay was run for has been seen."""
-
-
-def replay(
-    case: Case,
-    own: Mapping[str, Array],
-    given: Mapping[str, Array],
-    candidate: Fault,
-    concerned: Sequence[Operation],
-    fits: FitsTensor,
-) -> tuple[dict[str, float], set[str]]:
-    """By the names of the operations: the subject's worst distance from a candidate in sigmas; and which refute it.
-
-    The step runs with the candidate in place, every operation on the subject's ``own`` inputs. Judged is all that
-    was ``given``, of whatever shape.
-    """
-    maker = {name: operation.name for operation in concerned for name in operation.outputs}
-    waiting = {name for name in maker if name in given}
-    worst: dict[str, float] = {}
-    refuted: set[str] = set()
-
-    def judge(name: str, expected: Expected) -> None:
-        if name not in waiting:
-            return
-        operation = maker[name]
-        fitting = fits(expected, given[name]) if expected.value.shape == given[name].shape else None
-        if fitting is None or not fitting.agrees:
-            refuted.add(operation)
-        if fitting is not None:
-            worst[operation] = max(worst.get(operation, 0.0), fitting.sigmas)
-        waiting.remove(name)
-        if not waiting:
-            raise Judged
-
-    try:
-        follow(case, own, judge, start=candidate.start)
-    except Judged:
-        pass
-    except (ValueError, IndexError, TypeError, ArithmeticError):
-        refuted |= {operation.name for operation in concerned}  # it cannot even be computed on these tensors
-    return worst, refuted
+    for kind, all_of_them in kinds:
+        for candidate in all_of_them:
+            if any(candidate.makes(failure.operation) for failure in failures):
+                yield kind, candidate
 
 
 def preferred(causes: list[Diagnosis]) -> list[Diagnosis]:
@@ -221,8 +169,9 @@ def transposed(case: Case, own: Array, expected: Expected) -> str | None:
 
 def one_step_late(case: Case, name: str, own: Mapping[str, Array]) -> str | None:
     """The subject's own tensor of the step before."""
-    step, _, rest = name.partition("/")
-    before = own.get(f"{int(step) - 1}/{rest}")
+    place, _, rest = name.partition("/")
+    step, *micro_batch = place.split(".")
+    before = own.get(f"{'.'.join([str(int(step) - 1), *micro_batch])}/{rest}")
     late = before is not None and name in own and near(case, own[name], before)
     return "the tensor of the step before: one step late" if late else None
 

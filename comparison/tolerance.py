@@ -70,7 +70,12 @@ class Computed:
         if trace.case is None or trace.case.dtype not in COMPUTED_DTYPES:
             return EpsilonTable(self.limit).expect(trace)
         expected: dict[str, Expected] = {}
-        follow(trace.case, {}, expected.__setitem__, undecided=undecided)
+        dtype = trace.case.dtype
+
+        def see(name: str, made: Array) -> None:
+            expected[name] = expectation(made, dtype)
+
+        follow(trace.case, {}, see, undecided=undecided)
         if trace.source == "reference":
             return expected
         # Another's own values count as right, and have rounded as well.
@@ -79,7 +84,7 @@ class Computed:
     def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
         if case.dtype not in COMPUTED_DTYPES:
             return False
-        follow(case, own, judge, undecided=undecided)
+        follow(case, own, lambda name, made: judge(name, expectation(made, case.dtype)), undecided=undecided)
         return True
 
 
@@ -88,9 +93,14 @@ COMPUTED_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
 def follow(
-    case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False, start: Start = Training
+    case: Case,
+    own: Mapping[str, Array],
+    see: Callable[[str, Array], None],
+    *,
+    undecided: bool = False,
+    start: Start = Training,
 ) -> None:
-    """One run of the reference on tracked arrays: each tensor is judged, then gives way to the subject's own.
+    """One run of the reference on tracked arrays: each tensor is seen, then gives way to the subject's own.
 
     What the subject did not record carries its rounding on. With nothing recorded this is the end-to-end run.
     """
@@ -99,7 +109,7 @@ def follow(
     def keep(name: str, made: Array) -> Array:
         given = is_given(name)
         if not given:
-            judge(name, expectation(made, case.dtype))
+            see(name, made)
         if not given and name not in own:
             return made
         exact: Array = arithmetic.lift(made if given else own[name])

@@ -6,7 +6,7 @@ every site of a case where it can happen; ``record`` runs the case with it.
 
 from __future__ import annotations
 
-from ..reference import Case, Operation
+from ..reference import Case
 from ..reference.step import Start
 from . import (
     activations,
@@ -37,7 +37,7 @@ from . import (
     structure,
 )
 from .base import Fault, Mistake, record
-from .conventions import conventions_at, conventions_of
+from .conventions import conventions_of
 
 FAMILIES = (
     *(layers, affine, convolution, pooling, structure, attention, positions, recurrent, normalisation, dropout),
@@ -67,19 +67,12 @@ def faults_of(case: Case) -> list[Fault]:
     return [fault for mistake in FAULTS.values() for fault in mistake.faults(case)]
 
 
-def faults_at(case: Case, operation: Operation) -> list[Fault]:
-    """Every mistake of the case that would make this operation wrong."""
-    return [fault for fault in faults_of(case) if fault.makes(operation)]
-
-
 __all__ = [
     "FAULTS",
     "Fault",
     "Mistake",
     "Start",
-    "conventions_at",
     "conventions_of",
-    "faults_at",
     "faults_of",
     "record",
 ]

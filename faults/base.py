@@ -42,6 +42,8 @@ class Fault:
     """Which of the listed mistakes it is, if any."""
     only_where: str = ""
     """What the data must have for it to show; empty where any data will do."""
+    of_the_step: bool = False
+    """Whether it is in how the step joins its parts, so that a part alone does not show it."""
 
     def __str__(self) -> str:
         return f"{self.name} at {self.site}" if self.site else self.name
@@ -194,7 +196,7 @@ class StepFault(Mistake, Training):
     def faults(cls, case: Case) -> Iterator[Fault]:
         for site in cls.sites(case):
             start = cast(Start, type(cls.__name__, (cls,), {"site": site}))
-            yield cls.fault(site, start, partial(cls.makes, case, site))
+            yield replace(cls.fault(site, start, partial(cls.makes, case, site)), of_the_step=True)
 
 
 # ----------------------------------------------------------------------------------------------- runs with one change
@@ -223,9 +225,9 @@ def in_optimizer(change: Callable[[Optimizer], Optimizer]) -> Start:
     return lambda case, keep: Training(replace(case, optimizer=change(case.optimizer)), keep)
 
 
-def mixed(mistake: type[Mistake], right: T) -> T:
-    """A right layer, loss or optimizer with the mistake mixed in; it keeps its kind and its fields."""
-    return cast(T, type(mistake.__name__, (mistake, type(right)), {})(**values_of(right)))
+def mixed(mixin: type, right: T) -> T:
+    """A layer, a loss or an optimizer with a mistake mixed in, or whatever else; it keeps its kind and its fields."""
+    return cast(T, type(mixin.__name__, (mixin, type(right)), {})(**values_of(right)))
 
 
 def values_of(thing: Any) -> dict[str, Any]:

@@ -29,11 +29,6 @@ def conventions_of(case: Case) -> list[Fault]:
     return [alternative for alternative in alternatives(case) if runs(case, alternative.start)]
 
 
-def conventions_at(case: Case, operation: Operation) -> list[Fault]:
-    """The alternatives to the conventions of what is behind one operation."""
-    return [alternative for alternative in conventions_of(case) if alternative.makes(operation)]
-
-
 def alternatives(case: Case) -> Iterator[Fault]:
     """Every alternative, in the order of the step, whether or not the case fits together with it."""
     for node in case.nodes:

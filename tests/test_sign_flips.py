@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,14 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.cases import built_in
+from crosscheck.cases.random import random_case
 from crosscheck.comparison import compare
 from crosscheck.comparison.compare import Comparison
 from crosscheck.reference.layers import LAYERS
 from crosscheck.reference.losses import LOSSES
 from crosscheck.reference.optimizers import OPTIMIZERS
+
+KINDS: dict[str, type] = {**LAYERS, **LOSSES, **OPTIMIZERS}
 
 
 class Flip(ast.NodeTransformer):
@@ -54,15 +56,25 @@ EQUIVALENT = {"embedding-backward-0": "it negates an array of zeros"}
 """Flips that change nothing, and why."""
 
 
-def flips(kinds: dict[str, type], method: str) -> Iterator[object]:
+def owners(kinds: dict[str, type], method: str) -> dict[type, str]:
+    """The classes whose ``method`` the kinds call, which several may inherit, and the first kind that does."""
+    found: dict[type, str] = {}
     for kind, cls in kinds.items():
-        if method in cls.__dict__:
-            counter = Flip(-1)
-            counter.visit(source_of(cls.__dict__[method]))
-            for place in range(counter.seen):
-                name = f"{kind}-{method}-{place}"
-                if name not in EQUIVALENT:
-                    yield pytest.param(cls, method, place, id=name)
+        owner = next((one for one in cls.__mro__ if method in vars(one)), None)
+        if owner is not None:
+            found.setdefault(owner, kind)
+    return found
+
+
+def flips(kinds: dict[str, type], method: str) -> Iterator[object]:
+    """Every sign of what the kinds call ``method``."""
+    for owner, kind in owners(kinds, method).items():
+        counter = Flip(-1)
+        counter.visit(source_of(vars(owner)[method]))
+        for place in range(counter.seen):
+            name = f"{kind}-{method}-{place}"
+            if name not in EQUIVALENT:
+                yield pytest.param(owner, method, place, id=name)
 
 
 def flipped(function: Any, place: int) -> Any:
@@ -82,12 +94,10 @@ def flipped(function: Any, place: int) -> Any:
     ],
 )
 def test_flipped_sign_is_found_where_it_is(cls: type, method: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind: str = cls.kind  # type: ignore[attr-defined]
-    using = [comparison for comparison in comparisons() if kind in kinds_of(case_of(comparison))]
-    assert using, f"no case has a {kind!r}"
+    heirs = [kind for kind, one in KINDS.items() if issubclass(one, cls)]
     monkeypatch.setattr(compare, "diagnose", lambda *arguments: [])
-    wrong_function = flipped(cls.__dict__[method], place)
-    for comparison in using:
+    wrong_function = flipped(vars(cls)[method], place)
+    for comparison in comparisons(*heirs):
         with monkeypatch.context() as patch:
             patch.setattr(cls, method, wrong_function)
             try:
@@ -98,48 +108,26 @@ def test_flipped_sign_is_found_where_it_is(cls: type, method: str, place: int, m
         subject = comparison.of(wrong)
         if subject.verdict == "disagree":
             first = next(tensor for tensor in subject.tensors if tensor.name == subject.first_divergence)
-            heirs = {
-                one.kind for one in (*LAYERS.values(), *LOSSES.values(), *OPTIMIZERS.values()) if issubclass(one, cls)
-            }
             assert first.kind in heirs, first
             assert f"{method.removeprefix('step_')}(" in first.operation, first
             return
-    pytest.fail(f"{kind}.{method} with sign {place} flipped: every case agrees")
+    pytest.fail(f"{method} of {heirs} with sign {place} flipped: every case agrees")
 
 
 def test_every_kind_has_signs_to_flip() -> None:
-    methods = {"backward", "step_backward"}
-    assert [kind for kind, cls in {**LAYERS, **LOSSES}.items() if not methods & vars(cls).keys()] == []
+    kinds = {**LAYERS, **LOSSES}
+    with_flips = {cls for method in ("backward", "step_backward") for cls in owners(kinds, method)}
+    assert [kind for kind, cls in kinds.items() if with_flips.isdisjoint(cls.__mro__)] == []
 
 
-@cache
-def comparisons() -> list[Comparison]:
-    """The built-in cases, and some with options that none of them has; the smallest first."""
-    regression, attention = cc.load_case("regression"), cc.load_case("attention")
-    options = {
-        "dampening": cc.SGD(0.25, momentum=0.5, dampening=0.25, weight_decay=0.125),
-        "nesterov": cc.SGD(0.25, momentum=0.5, nesterov=True),
-        "decay": cc.Adam(0.125, weight_decay=0.25, epsilon=0.125),
-        "velocity": cc.RMSprop(0.125, momentum=0.5, rate_in="velocity"),
-        "plain": cc.RMSprop(0.125, epsilon=0.125),
-        "constant": cc.NAdam(0.125, momentum_schedule="constant"),
-    }
-    by_tanh = [
-        replace(node, layer=cc.Gelu("tanh")) if isinstance(node.layer, cc.Gelu) else node for node in attention.nodes
-    ]
-    recurrent = cc.load_case("gru")
-    before = [
-        replace(node, layer=replace(node.layer, reset="before")) if isinstance(node.layer, cc.Gru) else node
-        for node in recurrent.nodes
-    ]
-    cases = [
-        *map(cc.load_case, built_in()),
-        *(replace(regression, optimizer=optimizer) for optimizer in options.values()),
-        replace(attention, nodes=tuple(by_tanh)),
-        replace(recurrent, nodes=tuple(before)),
-    ]
-    baselines = sorted(map(cc.record, cases), key=lambda trace: sum(np.size(trace[name]) for name in trace))
-    return [Comparison(trace, cc.Computed()) for trace in baselines]
+def comparisons(*kinds: str) -> Iterator[Comparison]:
+    """The built-in cases that any of the kinds stands in, the smallest first; then random networks around each."""
+    for name in by_size():
+        if not kinds_of(cc.load_case(name)).isdisjoint(kinds):
+            yield comparison_of(name)
+    for seed in range(12):
+        for kind in kinds:
+            yield comparison_of(kind, seed)
 
 
 def case_of(comparison: Comparison) -> cc.Case:
@@ -153,6 +141,18 @@ def kinds_of(case: cc.Case) -> set[str]:
         case.optimizer.kind,
         *(node.layer.kind for node in case.nodes),
     }
+
+
+@cache
+def by_size() -> list[str]:
+    return sorted(built_in(), key=lambda name: sum(np.size(array) for array in cc.load_case(name).weights.values()))
+
+
+@cache
+def comparison_of(name: str, seed: int | None = None) -> Comparison:
+    """A built-in case, or with a seed a random network around a kind."""
+    case = cc.load_case(name) if seed is None else random_case(seed, kind=name)
+    return Comparison(cc.record(case), cc.Computed())
 
 
 def test_flipped_sign_in_a_copy_of_the_package_fails_the_run(tmp_path: Path) -> None:
