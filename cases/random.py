@@ -463,6 +463,8 @@ class Drawn:
             self.placed(kind)
         elif kind in NORMALISATIONS:
             self.activation()
+            while self.form == "images" and kind not in self.normalisations():
+                self.transposed()  # to images that are large enough
             self.normalisation(kind)
         elif kind in GATES:
             self.gated(kind)
@@ -623,7 +625,7 @@ class Drawn:
         """One loss; sometimes one more, of another node, each with a weight."""
         if self.wanted in LOSSES and self.wanted not in OF_ONE:
             alone = self.of_heads(self.wanted)
-        elif self.wanted is None and self.chance(0.15):
+        elif self.wanted not in LOSSES and self.chance(0.15):
             alone = self.of_heads(self.one_of(*(kind for kind in LOSSES if kind not in OF_ONE)))
         else:
             alone = Term("loss", self.loss())

@@ -19,7 +19,7 @@ def run(case: Case, start: Start = Training, source: str = "reference") -> Trace
     >>> import crosscheck as cc
     >>> trace = run(cc.load_case("article", dtype="bfloat16"))
     >>> print(trace["0/forward/o.softmax"], trace.dtype_of("0/forward/o.softmax"))
-    [[0.29296875 0.03015137 0.67578125]] bfloat16
+    [[0.29296875 0.02978516 0.67578125]] bfloat16
     """
     return step.run(case, start, source, rounding if case.dtype == "bfloat16" else None)
 

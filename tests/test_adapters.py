@@ -373,7 +373,7 @@ def test_a_layout_that_is_declared_wrongly_is_a_disagreement(able: Find, monkeyp
     able("torch")
     from crosscheck.adapters.torch.parts import LAYERS
 
-    monkeypatch.setitem(LAYERS, "dense", replace(LAYERS["dense"], transposed=frozenset()))
+    monkeypatch.setitem(LAYERS, "dense", replace(LAYERS["dense"], transposed=lambda layer: frozenset()))
     subject = cc.check(SQUARE, ["torch"]).subjects["torch"]
     assert (subject.verdict, subject.first_divergence) == ("disagree", "0/forward/y")
 

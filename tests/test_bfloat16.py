@@ -116,8 +116,8 @@ def test_frameworks_agree(adapter: str, name: str, agreement_of: Callable[..., c
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_random_networks_agree(dtype: str, adapter_of: Callable[[str], cc.adapters.Adapter]) -> None:
     adapter_of("torch")
-    for seed in (5, 10, 24, 53):  # of Adam, which in float16 were refused for an epsilon of 0
-        found = cc.check(random_case(seed, dtype=dtype), ["torch"]).subjects["torch"]
+    for seed in range(4):  # of Adam, which in float16 were once refused for an epsilon of 0
+        found = cc.check(random_case(seed, kind="adam", dtype=dtype), ["torch"]).subjects["torch"]
         assert found.verdict == "agree", (seed, found.first_divergence)
 
 

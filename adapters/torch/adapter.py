@@ -245,7 +245,8 @@ class TorchCompile(Torch):
         return super().limits(case)
 
     def forward(self, network: Network) -> Forward:
-        return torch.compile(network, fullgraph=True)
+        # Otherwise the shapes of one case after another would become symbols, which some operations cannot take.
+        return torch.compile(network, fullgraph=True, dynamic=False)
 
     @contextmanager
     def settings(self) -> Iterator[None]:
