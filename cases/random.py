@@ -646,6 +646,8 @@ class Drawn:
             self.add(Softplus())
             names[-1] = self.last
         options: dict[str, Any] = {"reduction": self.one_of("mean", "sum", "none")}
+        if kind == "cosine_embedding":
+            options["margin"] = self.one_of(0.0, 0.25)
         if kind == "triplet_margin":
             options["epsilon_in"] = self.one_of("difference", "root")
         return Term("loss", LOSSES[kind](**options), tuple(names))
