@@ -17,8 +17,8 @@ ADAPTERS = tuple(cc.ADAPTERS)
 DTYPES = {name: ("float64", "float32") if name == "torch" else ("float64",) for name in ADAPTERS}
 """What compiles for seconds is compiled once."""
 
-COMPILED = frozenset({"article", "convolutional", "attention", "normalisations", "several-losses"})
-"""The cases that torch.compile is tried with, for it takes half a minute for each, and JAX without jit."""
+COMPILED = frozenset({"article", "convolutional", "attention", "several-losses"})
+"""The cases that torch.compile is tried with, for it takes up to half a minute for each, and JAX without jit."""
 SLOW = frozenset({"torch.compile", "jax.eager"})
 
 TORCH = {"lamb", "lion", "muon"}
