@@ -52,10 +52,10 @@ def source_of(function: Any) -> ast.Module:
     return ast.parse(textwrap.dedent(inspect.getsource(function)))
 
 
-EQUIVALENT = {
-    name: "it negates an array of zeros"
-    for name in ("embedding-backward-0", "positions-backward-1", "adaptive_avg_pool2d-backward-2", "nll-backward-0")
-}
+EQUIVALENT = dict.fromkeys(
+    ("embedding-backward-0", "positions-backward-1", "adaptive_avg_pool2d-backward-2", "nll-backward-0"),
+    "it negates an array of zeros",
+)
 """Flips that change nothing, and why."""
 
 USES = {"instance_norm": "group_norm"}
