@@ -193,7 +193,7 @@ def _method(name: str) -> Rule:
 
 
 def _power(cls: type[Ball], base: Any, exponent: Any) -> Any:
-    return cls.of(_objects(lambda x, n: x**n, raw(base), raw(exponent)))
+    return cls.of(_objects(lambda x, n: x**n, raw(cls.operand(base)), raw(exponent)))
 
 
 def _sum(cls: type[Ball], x: Any, axis: Any = 0, keepdims: bool = False) -> Any:

@@ -64,7 +64,8 @@ class Arithmetic(np.ndarray[Any, np.dtype[Any]]):
 
     - ``RULES``: by the name of a ufunc (``exp``), of its method (``add.reduce``) or of a function (``where``,
       ``argmax``), a function that takes the class and then the operands, each an array of the class. Exceptions: the
-      whole exponent of a power is a Python number, indices and plain masks are as they were given;
+      whole exponent of a power is a Python number, and so is the base of any other; indices and plain masks are as
+      they were given;
     - ``lift(value)``: an ordinary array as one of the class, exactly; an integer array stays what it is;
     - ``OPEN``: names of its own that may be read from an array of the class (``sigma``).
 
@@ -143,6 +144,7 @@ class Arithmetic(np.ndarray[Any, np.dtype[Any]]):
                 return [first, inputs[1]]
             if not isinstance(inputs[0], int | float):
                 raise Outside("a power whose exponent is not whole, of anything but a number,")
+            return [inputs[0], cls.operand(inputs[1])]
         return [first, *(first if other is inputs[0] else cls.operand(other) for other in inputs[1:])]
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """bfloat16 without hardware: float32 arithmetic, every result rounded to the 8 significant bits of bfloat16.
 
-A matrix product or a sum is one operation: it accumulates in float32 and rounds once, as accelerators do. (Arrays of
+A matrix product or a sum is one operation: it accumulates in float32 and rounds once, as accelerators do. So is what is
+made of a number to the power of a count: rounded by itself 0.999 would be 1, and 1 - 0.999 nothing. (Arrays of
 ml_dtypes.bfloat16 promote to float32 midway, so they cannot stand in for it.)
 """
 
@@ -36,6 +37,12 @@ def _erf(cls: type[BFloat16], x: Any) -> Any:
     return cls.of(to_bfloat16(erf(raw(x))))
 
 
+def _power(cls: type[BFloat16], base: Any, exponent: Any) -> Any:
+    power = raw(base) ** raw(exponent)
+    count = not isinstance(exponent, int) and exponent.ndim == 0
+    return cls.of(np.asarray(power, np.float32) if count else to_bfloat16(power))
+
+
 def _scatter(cls: type[BFloat16], target: Any, index: Any, values: Any) -> None:
     memory = raw(target)
     np.add.at(memory, index, raw(values))
@@ -52,6 +59,7 @@ class BFloat16(Arithmetic):
     OPEN = frozenset({"value"})
     RULES: ClassVar[Mapping[str, Rule]] = {
         **{name: _rounding(getattr(np, name)) for name in UFUNCS},
+        "power": _power,
         "add.reduce": _rounding(np.add, "reduce"),
         "maximum.reduce": _rounding(np.maximum, "reduce"),
         "add.at": _scatter,

@@ -101,6 +101,7 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
             "unit": unit,
             "floor": max(normal if flushes else subnormal, SMALLEST_SIGMA),
             "normal": normal,
+            "is_bfloat16": dtype == "bfloat16",
             "spread": spread,
             "rounded": staticmethod(ROUNDED[dtype]),
             "memory": np.dtype([("value", "g" if dtype == "longdouble" else "f8"), ("variance", "f8")]),
@@ -136,6 +137,7 @@ class Tracked(Arithmetic):
     """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one when it flushes."""
     normal: ClassVar[float]
     """Its smallest normal number: below it even a scaling by a power of two rounds."""
+    is_bfloat16: ClassVar[bool]
     spread: ClassVar[bool]
     """Whether masks near their kink take both values."""
     rounded: ClassVar[Callable[[float], float]]
@@ -410,7 +412,9 @@ def _erf(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
 def _power(cls: type[Tracked], base: Any, exponent: Any) -> Any:
     if isinstance(exponent, int):
         return _whole_power(exponent)(cls, base)
-    return _exponential(cls, base, exponent)
+    # A power of a count, as that of the steps, is made with more digits than bfloat16 has: there 1 - 0.999 is 0.
+    digits = tracked("float32", spread=cls.spread) if exponent.ndim == 0 and cls.is_bfloat16 else cls
+    return cls.of(raw(_exponential(digits, digits.operand(base), exponent)))
 
 
 @cache

@@ -19,6 +19,7 @@ from ..reference.trace import phase_of
 from .agreement import Agreement, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
 from .diagnosis import Failure, diagnose
 from .figures import Figures, measure
+from .replaying import reduced
 from .running import run
 from .tolerance import Computed, Expected, Tolerance
 from .truth import Truth
@@ -129,8 +130,8 @@ class Comparison:
             return []
         limit = self.tolerance.limit
 
-        def fits(expected: Expected, array: Array) -> Figures:
-            return figures_of(told(expected, array), array, limit, str(array.dtype))
+        def fits(expected: Expected, array: Array) -> Figures | None:
+            return figures_of(told(expected, array), array, limit, str(array.dtype)) if is_bounded(expected) else None
 
         return diagnose(self.baseline.case, self.operations, own, given, failures, fits)
 
@@ -160,9 +161,11 @@ class Comparison:
                 found[name] = self.reconsidered(name, found[name], expected, own[name])
 
         self.tolerance.local(case, own, judge)
-        # With every tensor recorded the subject's own values decide each mask. Otherwise rounding may leave one open.
-        if len(own) < len(self.baseline.tensors) and any(one.outcome == "disagree" for one in found.values()):
-            self.tolerance.local(case, own, judge_undecided, undecided=True)
+        disagree = {name for name, one in found.items() if one.outcome == "disagree"}
+        if disagree:
+            # A mask on what the subject recorded is decided by its own values; rounding may leave any other open.
+            failing = [operation for operation in self.operations if not disagree.isdisjoint(operation.outputs)]
+            self.tolerance.local(reduced(case, self.operations, own, failing), own, judge_undecided, undecided=True)
         return found
 
     def end_to_end(self, name: str, own: Array) -> Found:
@@ -240,10 +243,11 @@ class Found:
     @classmethod
     def of(cls, expected: Expected, own: Array, limit: float, dtype: str) -> Found:
         """Compare a tensor with what is expected of it."""
+        bounded = is_bounded(expected)
         expected = told(expected, own)
         figures = figures_of(expected, own, limit, dtype)
         if figures.agrees:
-            return cls(expected, figures, "agree")
+            return cls(expected, figures, "agree" if bounded else "not compared")
         return cls(expected, figures, "disagree", failed_check(expected.value, own))
 
     def described(self) -> dict[str, Any]:
@@ -260,6 +264,11 @@ def told(expected: Expected, own: Array) -> Expected:
     if not unbounded.any():
         return expected
     return Expected(np.where(unbounded, own.astype(expected.value.dtype), expected.value), expected.sigma)
+
+
+def is_bounded(expected: Expected) -> bool:
+    """Whether rounding has a bound in any of the elements; otherwise the tensor says nothing."""
+    return not np.size(expected.sigma) or bool(np.isfinite(expected.sigma).any())
 
 
 def figures_of(expected: Expected, own: Array, limit: float, dtype: str) -> Figures:

@@ -78,8 +78,10 @@ def replayed(
         concerned = [operation for operation in operations if candidate.makes(operation)]
         if kind == "fault":
             concerned = [operation for operation in concerned if operation.name in causes]
-        case_of_it = reduced(case, operations, own, candidate, concerned)
-        sigmas = replay(case_of_it, own, given, candidate, concerned, fits, throughout=kind == "convention")
+        # What is wrong with the step itself may take from any operation more than its tensors.
+        whole = candidate.of_the_step
+        replayed_case = case if whole else reduced(case, operations, own, concerned, candidate.site)
+        sigmas = replay(replayed_case, own, given, candidate, concerned, fits, throughout=kind == "convention")
         for name in sigmas.keys() & causes.keys():
             causes[name].append(Diagnosis(name, candidate.name, evidence_of(candidate, kind, sigmas[name]), kind))
     return {name: preferred(listed) for name, listed in causes.items()}

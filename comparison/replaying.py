@@ -18,8 +18,8 @@ from ..reference.optimizers import Slots
 from .figures import Figures
 from .tolerance import Expected, expectation, follow
 
-FitsTensor: TypeAlias = Callable[[Expected, Array], Figures]
-"""Compares a tensor with what is expected of it."""
+FitsTensor: TypeAlias = Callable[[Expected, Array], Figures | None]
+"""Compares a tensor with what is expected of it; None where that has no bound, and nothing can be told."""
 
 
 class Judged(Exception):
@@ -71,26 +71,19 @@ def replay(
 
 
 def reduced(
-    case: Case,
-    operations: Sequence[Operation],
-    own: Mapping[str, Array],
-    candidate: Fault,
-    concerned: Sequence[Operation],
+    case: Case, operations: Sequence[Operation], own: Mapping[str, Array], judged: Sequence[Operation], *sites: str
 ) -> Case:
     """The case with idle layers, and an idle optimizer, where nothing is judged and the subject has every tensor.
 
-    What is wrong with the step itself may take from any operation more than its tensors: it is replayed as a whole.
+    The layers of the ``sites`` are computed too.
     """
-    if candidate.of_the_step:
-        return case
-    judged = {candidate.site, *(done(operation).of for operation in concerned)}
-    missing = {operation for operation in operations if not own.keys() >= set(operation.outputs)}
-    needed = judged | {done(operation).of for operation in missing if operation.phase != "update"}
+    missing = [operation for operation in operations if not own.keys() >= set(operation.outputs)]
+    needed = {*sites, *(done(operation).of for operation in (*judged, *missing) if operation.phase != "update")}
 
     def reduced_node(node: Node) -> Node:
         return node if node.name in needed else replace(node, layer=mixed(IdleLayer, node.layer))
 
-    updates = {operation for operation in (*concerned, *missing) if operation.phase == "update"}
+    updates = any(operation.phase == "update" for operation in (*judged, *missing))
     optimizer = case.optimizer if updates else mixed(IdleOptimizer, case.optimizer)
     return replace(case, nodes=tuple(map(reduced_node, case.nodes)), optimizer=optimizer)
 

@@ -98,6 +98,6 @@ class GateNeverSaturates(LayerFault, HardSwish):
     wrong = ("backward",)
     only_where = "an input beyond -3 or 3"
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> Gradients:
-        x, gate = saved
+    def backward(self, dy: Array, saved: tuple[Array, Array, Array], params: Parameters) -> Gradients:
+        x, _, gate = saved
         return dy * gate + dy * x / 6, {}

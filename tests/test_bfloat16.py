@@ -15,7 +15,9 @@ from crosscheck import reference
 from crosscheck.arithmetic.tracked import tracked
 from crosscheck.cases.random import random_case
 from crosscheck.cli import Dtype
+from crosscheck.comparison.compare import Found
 from crosscheck.comparison.running import run
+from crosscheck.comparison.tolerance import Computed, Expected
 from crosscheck.comparison.trials import Bench
 from crosscheck.faults import faults_of
 from crosscheck.reference.dtypes import DTYPES, is_bfloat16, spacing, to_bfloat16
@@ -119,6 +121,24 @@ def test_random_networks_agree(dtype: str, adapter_of: Callable[[str], cc.adapte
     for seed in range(4):  # of Adam, which in float16 were once refused for an epsilon of 0
         found = cc.check(random_case(seed, kind="adam", dtype=dtype), ["torch"]).subjects["torch"]
         assert found.verdict == "agree", (seed, found.first_divergence)
+
+
+def test_adam_with_its_usual_rates_has_a_bound() -> None:
+    """``1 - 0.999`` is nothing in eight digits: what is divided by it would pass whatever it is."""
+    case = replace(cc.load_case("mlp", dtype="bfloat16"), optimizer=cc.Adam(0.125))
+    trace = cc.record(case)
+    assert all(np.isfinite(trace[name]).all() for name in trace)
+    found: dict[str, Expected] = {}
+    assert Computed().local(case, {name: trace[name] for name in trace}, found.__setitem__)
+    assert [name for name, expected in found.items() if not np.isfinite(expected.sigma).all()] == []
+
+
+def test_a_tensor_that_has_no_bound_is_not_compared() -> None:
+    expected = Expected(np.array([1.0, 2.0]), np.array([np.inf, np.inf]))
+    assert Found.of(expected, np.array([5.0, np.nan]), 8.0, "float64").outcome == "not compared"
+    half = Expected(expected.value, np.array([np.inf, 1e-9]))
+    assert Found.of(half, np.array([5.0, 2.0]), 8.0, "float64").outcome == "agree"
+    assert Found.of(half, np.array([5.0, 2.5]), 8.0, "float64").outcome == "disagree"
 
 
 def subject_of(case: cc.Case) -> cc.Trace:

@@ -124,12 +124,13 @@ class HardSigmoid(Layer):
     kind: ClassVar[str] = "hard_sigmoid"
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
-        y = cut(x + 3, 0, 6) / 6
-        return y, x
+        shifted = x + 3
+        y = cut(shifted, 0, 6) / 6
+        return y, shifted
 
-    def backward(self, dy: Array, x: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
-        # forward was: y = (x + 3) / 6 where -3 < x < 3, a constant elsewhere
-        dx = between(dy / 6, x, -3, 3, "outside")
+    def backward(self, dy: Array, shifted: Array, params: Parameters) -> tuple[Array, dict[str, Array]]:
+        # forward was: y = shifted / 6 where 0 < shifted < 6, a constant elsewhere, and shifted = x + 3
+        dx = between(dy / 6, shifted, 0, 6, "outside")
         return dx, {}
 
 
@@ -155,15 +156,18 @@ class HardSwish(Layer):
 
     at_bounds: Piece = "outside"
 
-    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
-        gate = cut(x + 3, 0, 6) / 6
+    def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array, Array]]:
+        shifted = x + 3
+        gate = cut(shifted, 0, 6) / 6
         y = x * gate
-        return y, (x, gate)
+        return y, (x, shifted, gate)
 
-    def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, gate = saved
+    def backward(
+        self, dy: Array, saved: tuple[Array, Array, Array], params: Parameters
+    ) -> tuple[Array, dict[str, Array]]:
+        x, shifted, gate = saved
         # forward was: y = x * gate
         dgate = dy * x
-        # forward was: gate = (x + 3) / 6 where -3 < x < 3, a constant elsewhere
-        dx = dy * gate + between(dgate / 6, x, -3, 3, self.at_bounds)
+        # forward was: gate = shifted / 6 where 0 < shifted < 6, a constant elsewhere, and shifted = x + 3
+        dx = dy * gate + between(dgate / 6, shifted, 0, 6, self.at_bounds)
         return dx, {}
