@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..adapters import Adapter, Unsupported, load_adapter
+from ..adapters import Adapter, load_adapter
 from ..cases.random import mixed_case
 from ..faults import Fault, conventions_of, faults_of
 from ..reference import Case, Trace
@@ -77,8 +77,8 @@ class CorrectRun:
 
     @property
     def compared(self) -> bool:
-        """Whether there was anything to compare."""
-        return self.verdict != "unsupported"
+        """Whether every tensor was there to compare, and could be."""
+        return self.verdict not in ("unsupported", "not compared")
 
     @property
     def alarm(self) -> bool:
@@ -240,6 +240,9 @@ def correct_runs(
     for seed in seeds:
         case = mixed_case(seed, dtype=dtype)
         progress(f"{case.name}, {dtype}: {subject}")
+        if reason := adapter.unsupported(case):
+            runs.append(CorrectRun(case.name, subject, dtype, "unsupported", reason, 0.0))
+            continue
         baseline = run(case)
         watched = Watched(coverage, baseline.operations, subject)
         runs.append(correct_run(case, Comparison(baseline, watched), adapter))
@@ -250,8 +253,6 @@ def correct_run(case: Case, comparison: Comparison, adapter: Adapter) -> Correct
     """One of them."""
     try:
         trace = adapter.record(case)
-    except Unsupported as reason:
-        return CorrectRun(case.name, adapter.name, case.dtype, "unsupported", str(reason), 0.0)
     except Exception as error:
         return CorrectRun(case.name, adapter.name, case.dtype, "crashed", f"{type(error).__name__}: {error}", 0.0)
     found = comparison.of(trace)
