@@ -1,7 +1,8 @@
 """How far correct code strays, in units of the rounding that is expected of it: by kind of operation and by dtype.
 
 Local: each operation on the subject's own inputs. The worst ``|subject - reference| / sigma`` says how near correct
-code comes to the limit; the median of ``sigma / |subject - reference|`` how generous sigma is.
+code comes to the limit; the median of ``sigma / |subject - reference|`` how generous sigma is. How sharp it is shows
+in the tensors that are refused once they are scaled by a ten thousandth.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from ..reference import Case, Operation, Trace
 from ..reference.layers import Array
 from .tolerance import Computed, Expected, Judge
 
+SCALED = 1 + 1e-4
+"""What every tensor is multiplied by, to see whether it is refused then."""
+
 
 @dataclass
 class Strayed:
@@ -25,8 +29,12 @@ class Strayed:
     networks: set[str] = field(default_factory=set)
     over: list[Array] = field(default_factory=list)
     """Sigma over the error, of the elements whose error is not 0."""
+    tensors: int = 0
+    """Those that are not 0 everywhere, or without a bound."""
+    refused: int = 0
+    """How many of these would be refused, were they scaled."""
 
-    def add(self, expected: Expected, own: Array, case: str) -> None:
+    def add(self, expected: Expected, own: Array, case: str, limit: float) -> None:
         """Add the elements of one tensor."""
         with np.errstate(all="ignore"):
             value, sigma = np.broadcast_arrays(expected.value, expected.sigma)
@@ -38,6 +46,9 @@ class Strayed:
             self.networks.add(case)
             seen = usable & (error > 0)
             self.over.append((sigma[seen] / error[seen]).astype(np.float32))
+            apart = np.abs(own.astype(value.dtype) * SCALED - value)[usable]
+            self.tensors += bool(np.any(own[usable]))
+            self.refused += bool(np.any(own[usable]) and np.any(apart > limit * sigma[usable]))
 
     @property
     def median(self) -> float:
@@ -64,6 +75,8 @@ class Coverage:
             mine.elements += seen.elements
             mine.networks |= seen.networks
             mine.over += seen.over
+            mine.tensors += seen.tensors
+            mine.refused += seen.refused
 
     @property
     def worst(self) -> float:
@@ -94,7 +107,8 @@ class Watched:
 
         def both(name: str, expected: Expected) -> None:
             if name in own and not undecided:
-                self.coverage.of(self.subject, case.dtype, kinds[name]).add(expected, own[name], case.name)
+                seen = self.coverage.of(self.subject, case.dtype, kinds[name])
+                seen.add(expected, own[name], case.name, self.limit)
             judge(name, expected)
 
         return self.rule.local(case, own, both, undecided=undecided)

@@ -216,7 +216,16 @@ def matrix(trials: Trials) -> Section:
     return Section("Which case can reveal which fault", note, ("fault", *cases), rows)
 
 
-COVERAGE = ("kind", "dtype", "subject", "networks", "elements", "worst error / sigma", "median sigma / error")
+COVERAGE = (
+    "kind",
+    "dtype",
+    "subject",
+    "networks",
+    "elements",
+    "worst error / sigma",
+    "median sigma / error",
+    "refused when scaled",
+)
 
 
 def coverage_section(coverage: Coverage) -> Section:
@@ -230,11 +239,13 @@ def coverage_section(coverage: Coverage) -> Section:
             str(seen.elements),
             short(seen.worst),
             short(seen.median) if seen.median == seen.median else "no error",
+            f"{seen.refused} of {seen.tensors}",
         )
         for (subject, dtype, kind), seen in coverage.strayed.items()
     )
     note = (
         "Each operation on the subject's own inputs. 8 sigma are allowed. The median is over the elements that are not "
-        "exactly what is expected."
+        "exactly what is expected. The last column counts the tensors that would be refused if all of their elements "
+        "were larger by a ten thousandth; those without an element that has a bound and is not 0 are left out."
     )
     return Section("By kind, dtype and subject", note, COVERAGE, sorted(rows), words=3)

@@ -192,6 +192,9 @@ def test_no_correct_run_is_refused(adapter: str, dtype: str, adapter_of: Callabl
     assert [one for one in runs if one.alarm] == []
     assert any(one.compared for one in runs)
     assert coverage.worst <= 8
+    # What is left are differences of nearly equal numbers, in which rounding is as large.
+    seen = coverage.strayed.values()
+    assert sum(kind.refused for kind in seen) >= 0.98 * sum(kind.tensors for kind in seen) > 0
 
 
 # ---------------------------------------------------------------------------------------------------- rules and reports
