@@ -211,8 +211,10 @@ def test_every_step_takes_its_own_micro_batches() -> None:
 # ------------------------------------------------------------------------------------------------------------ all alike
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("adapter", ["torch", "jax", "jax.eager"])
+@pytest.mark.parametrize(
+    ("adapter", "dtype"),
+    [("torch", "float64"), ("torch", "float32"), ("jax", "float64"), ("jax", "float32"), ("jax.eager", "float64")],
+)
 @pytest.mark.parametrize("name", CASES)
 def test_frameworks_agree(name: str, adapter: str, dtype: str) -> None:
     pytest.importorskip(adapter.partition(".")[0])
