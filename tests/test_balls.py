@@ -219,94 +219,11 @@ def test_float64_is_as_near_to_the_truth_as_it_should_be() -> None:
 
 N, I, O = 4, 3, 5  # noqa: E741 - the letters of the reference
 
-CASES: dict[str, tuple[Layer, tuple[tuple[int, ...], ...]]] = {
-    "dense": (cc.Dense(I, O), ((N, I),)),
-    "dense of rank 3": (cc.Dense(I, O), ((2, N, I),)),
-    "dense-outputs first": (cc.Dense(I, O, bias=False, layout="outputs_inputs"), ((N, I),)),
-    "bilinear": (cc.Bilinear(I, 4, O), ((2, N, I), (2, N, 4))),
-    "positions": (cc.Positions(N + 1, O), ((2, N, O),)),
-    "sinusoidal_positions": (cc.SinusoidalPositions(), ((2, N, 6),)),
-    "sinusoidal_positions-halves": (cc.SinusoidalPositions(16.0, "halves"), ((N, 4),)),
-    "rotary": (cc.Rotary(), ((2, N, 6),)),
-    "rotary-interleaved": (cc.Rotary(16.0, "interleaved"), ((2, N, 4),)),
-    "embedding": (cc.Embedding(6, I), ((2, N),)),
-    "rnn": (cc.Rnn(I, O), ((2, 3, I),)),
-    "rnn-relu": (cc.Rnn(I, O, 2, bias=False, activation="relu"), ((2, 3, I),)),
-    "lstm": (cc.Lstm(I, O), ((2, 3, I),)),
-    "lstm-two layers, both directions": (cc.Lstm(I, 2, 2, bidirectional=True), ((2, N, I),)),
-    "gru": (cc.Gru(I, O), ((2, 3, I),)),
-    "gru-reset before": (cc.Gru(I, 2, bidirectional=True, bias=False, reset="before"), ((2, N, I),)),
-    "conv2d": (cc.Conv2d(2, 3, (2, 3)), ((2, 2, 3, 4),)),
-    "conv2d-strided-padded": (cc.Conv2d(2, 3, (3, 2), (2, 1), (1, 2)), ((2, 2, 4, 3),)),
-    "conv2d-dilated-groups": (cc.Conv2d(4, 2, (2, 3), (1, 2), (1, 2), (2, 1), 2, bias=False), ((2, 4, 3, 4),)),
-    "conv1d": (cc.Conv1d(I, 2, 3, 2, 1, dilation=2), ((2, I, 6),)),
-    "conv_transpose2d": (cc.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 1), (1, 0), groups=2), ((2, 4, 2, 3),)),
-    "conv_transpose2d-flipped": (cc.ConvTranspose2d(2, 3, (3, 2), orientation="flipped"), ((1, 2, 2, 3),)),
-    "max_pool2d": (cc.MaxPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
-    "max_pool2d-shared": (cc.MaxPool2d((2, 3), tie="shared"), ((2, I, 4, 3),)),
-    "avg_pool2d": (cc.AvgPool2d((3, 2), (2, 1), (1, 1)), ((2, I, 4, 3),)),
-    "avg_pool2d-padding not counted": (cc.AvgPool2d((3, 2), None, (1, 1), count_padding=False), ((2, I, 4, 3),)),
-    "adaptive_avg_pool2d": (cc.AdaptiveAvgPool2d((3, 2)), ((2, I, 4, 3),)),
-    "global_avg_pool": (cc.GlobalAvgPool(), ((2, I, 3, 4),)),
-    "attention": (cc.ScaledDotProductAttention(), ((2, N, I), (2, O, I), (2, O, 2))),
-    "attention-causal": (cc.ScaledDotProductAttention(causal=True, scale="none"), ((N, I), (N, I), (N, 2))),
-    "attention-grouped": (cc.ScaledDotProductAttention(mask="boolean"), ((4, 2, I), (2, O, I), (2, O, 2))),
-    "attention-additive": (cc.ScaledDotProductAttention(causal=True, mask="additive"), ((N, I), (N, I), (N, 2))),
-    "split_heads": (cc.SplitHeads(3), ((2, N, 6),)),
-    "merge_heads": (cc.MergeHeads(), ((2, 3, N, 2),)),
-    "multi_head_attention": (cc.MultiHeadAttention(4, 2, causal=True), ((2, 3, 4),)),
-    "layer_norm": (cc.LayerNorm(O), ((N, O),)),
-    "layer_norm-outside": (cc.LayerNorm(O, 0.1, "outside"), ((2, N, O),)),
-    "rms_norm": (cc.RMSNorm(O, epsilon=1e-3), ((2, N, O),)),
-    "rms_norm-epsilon outside": (cc.RMSNorm(O, epsilon=1e-3, epsilon_in="outside"), ((N, O),)),
-    "group_norm": (cc.GroupNorm(6, 3, epsilon=1e-3), ((2, 6, 3, 4),)),
-    "group_norm-plain": (cc.GroupNorm(6, 2, epsilon=1e-3, affine=False), ((N, 6),)),
-    "instance_norm": (cc.InstanceNorm(O, epsilon=1e-3), ((2, O, 3, 4),)),
-    "instance_norm-plain": (cc.InstanceNorm(O, 1e-3, "outside", affine=False), ((2, O, 4),)),
-    "batch_norm": (cc.BatchNorm(I), ((N, I),)),
-    "batch_norm-images": (cc.BatchNorm(I), ((2, I, 3, 2),)),
-    "batch_norm-evaluation": (cc.BatchNorm(I, training=False), ((N, I),)),
-    "relu": (cc.Relu(), ((N, O),)),
-    "tanh": (cc.Tanh(), ((N, O),)),
-    "sigmoid": (cc.Sigmoid(), ((N, O),)),
-    "log_sigmoid": (cc.LogSigmoid(), ((N, O),)),
-    "softplus": (cc.Softplus(beta=3.0, threshold=2.0), ((N, O),)),
-    "softplus-exact": (cc.Softplus(beyond="exact"), ((N, O),)),
-    "softsign": (cc.Softsign(), ((N, O),)),
-    "leaky_relu": (cc.LeakyRelu(0.3), ((N, O),)),
-    "prelu": (cc.PRelu(), ((N, O),)),
-    "prelu-channels": (cc.PRelu(I, "right"), ((N, I, O),)),
-    "elu": (cc.Elu(0.3), ((N, O),)),
-    "elu-right": (cc.Elu(0.3, "right"), ((N, O),)),
-    "selu": (cc.Selu(), ((N, O),)),
-    "celu": (cc.Celu(0.3), ((N, O),)),
-    "hardtanh": (cc.Hardtanh(-0.3, 0.7), ((N, O),)),
-    "hardtanh-inside": (cc.Hardtanh(-0.3, 0.7, "inside"), ((N, O),)),
-    "relu6": (cc.Relu6(), ((N, O),)),
-    "hard_sigmoid": (cc.HardSigmoid(), ((N, O),)),
-    "hard_swish": (cc.HardSwish(), ((N, O),)),
-    "hard_swish-inside": (cc.HardSwish("inside"), ((N, O),)),
-    "silu": (cc.Silu(), ((N, O),)),
-    "mish": (cc.Mish(), ((N, O),)),
-    "glu": (cc.Glu(), ((2, N, 2 * O),)),
-    "swiglu": (cc.SwiGlu(), ((N, O), (N, O))),
-    "log_softmax": (cc.LogSoftmax(), ((N, O),)),
-    "gelu": (cc.Gelu(), ((N, O),)),
-    "gelu-tanh": (cc.Gelu("tanh"), ((N, O),)),
-    "softmax": (cc.Softmax(), ((N, O),)),
-    "add": (cc.Add(), ((N, O), (N, O))),
-    "dropout": (cc.Dropout(0.25), ((N, O),)),
-    "multiply": (cc.Multiply(), ((N, O), (N, O))),
-    "concatenate": (cc.Concatenate(), ((N, O), (N, 1), (N, I))),
-    "flatten": (cc.Flatten(), ((2, I, 4),)),
-    "reshape": (cc.Reshape((4, I)), ((N, 2, 6),)),
-}
-
 LOSS_CASES = {**samples.LOSSES, **samples.ALONE}
 
 
 def test_every_layer_and_loss_is_differentiated() -> None:
-    assert {layer.kind for layer, _ in CASES.values()} == LAYERS.keys()
+    assert {layer.kind for layer, _ in samples.LAYERS.values()} == LAYERS.keys()
     assert {loss.kind for loss in LOSS_CASES.values()} == LOSSES.keys()
 
 
@@ -321,7 +238,7 @@ def require_equal(found: Any, expected: Any) -> None:
     assert (found - expected).finite.all()
 
 
-@pytest.mark.parametrize(("layer", "shapes"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("layer", "shapes"), samples.LAYERS.values(), ids=samples.LAYERS)
 def test_the_backward_is_the_derivative_of_the_forward(layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> None:
     """Along a random direction of each input and each parameter in turn, for a random gradient from above."""
     generator = random(3)
