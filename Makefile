@@ -50,6 +50,7 @@ bench: $(INSTALLED)
 faults: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/crosscheck faults --sites 1 --correct 900 --against torch,jax:40 --jobs 2 \
 		--out reports/samples --json reports/faults.json $(ARGS)
+	cd tests && ../$(BIN)/python -m independent.report ../reports/samples/independent.md
 
 # ARGS="--sample 200 --seed 1" tries some at random, ARGS=--help lists the rest.
 mutants: $(INSTALLED)
