@@ -1,6 +1,7 @@
 """Who takes a training step in the benchmarks: each subject makes, of a case, a call that takes its steps once more.
 
-What is built is built beforehand: the case, the network, the optimizer. Weights go on from call to call.
+What is built is built beforehand: the case, the network, the optimizer. Weights go on from call to call. A call returns
+the loss of its last step, by which subjects can be told to compute the same.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.reference.step import Training
+from rivals import in_autograd, in_tinygrad
 
-Steps: TypeAlias = Callable[[], object]
+Steps: TypeAlias = Callable[[], float]
 Subject: TypeAlias = Callable[[cc.Case], Steps]
 
 
@@ -22,10 +24,11 @@ def by_hand(case: cc.Case) -> Steps:
     """The reference; what it makes is not kept."""
     training = Training(case, lambda name, made: made)
 
-    def train() -> None:
+    def train() -> float:
         training.operations.clear()
         with np.errstate(all="ignore"):
             training.run()
+        return float(training.values["loss"].value)
 
     return train
 
@@ -45,7 +48,7 @@ def in_torch(case: cc.Case) -> Steps:
         for step in range(case.steps)
     ]
 
-    def train() -> None:
+    def train() -> float:
         for data, rate in zip(batches, case.learning_rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -53,11 +56,17 @@ def in_torch(case: cc.Case) -> Steps:
             _, loss = network(data, {})
             loss.backward()
             optimizer.step()
+        return float(loss.detach())
 
     return train
 
 
-SUBJECTS: dict[str, Subject] = {"reference": by_hand, "torch": in_torch}
+SUBJECTS: dict[str, Subject] = {
+    "reference": by_hand,
+    "torch": in_torch,
+    "autograd": in_autograd,
+    "tinygrad": in_tinygrad,
+}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 def test_training_run(
     name: str,
     subject: str,
-    subjects: dict[str, Callable[[cc.Case], Callable[[], object]]],
+    subjects: dict[str, Callable[[cc.Case], Callable[[], float]]],
     benchmark: BenchmarkFixture,
 ) -> None:
     """All steps of the case."""
