@@ -17,9 +17,11 @@ ADAPTERS = tuple(cc.ADAPTERS)
 DTYPES = {name: ("float64", "float32") if name == "torch" else ("float64",) for name in ADAPTERS}
 """What compiles for seconds is compiled once."""
 
-COMPILED = frozenset({"article", "convolutional", "attention", "several-losses"})
-"""The cases that torch.compile is tried with, for it takes up to half a minute for each, and JAX without jit."""
-SLOW = frozenset({"torch.compile", "jax.eager"})
+SLOW = {
+    "torch.compile": frozenset({"article", "convolutional", "attention"}),
+    "jax.eager": frozenset({"article", "several-losses"}),
+}
+"""The cases that these are tried with, for they take up to half a minute for each."""
 
 TORCH = {"lamb", "lion", "muon"}
 JAX = {"adafactor", "adagrad", "amsgrad", "clipping", "nadam", "radam", "rprop"}
@@ -40,7 +42,7 @@ def combinations() -> Iterator[object]:
     for case in built_in():
         of_case = phases(case)
         for adapter in ADAPTERS:
-            if (case, adapter) in UNSUPPORTED or (adapter in SLOW and case not in COMPILED):
+            if (case, adapter) in UNSUPPORTED or case not in SLOW.get(adapter, {case}):
                 continue
             for dtype in DTYPES[adapter]:
                 for phase in of_case:
