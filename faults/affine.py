@@ -95,7 +95,8 @@ class BiasGradientNotSummed(LayerFault, Dense):
     def faults(cls, case: Case) -> Iterator[Fault]:
         biases = {node.name: node.parameters["bias"] for node in case.nodes if "bias" in node.parameters}
         # With a batch of another size the next forward, with its matrix for a bias, would not be possible.
-        if len({batch.inputs.shape for batch in case.batches}) == 1:
+        # And a gradient of another shape would make the clipping wrong too.
+        if len({batch.inputs.shape for batch in case.batches}) == 1 and case.clip is None:
             for fault in super().faults(case):
                 if len(case.uses[biases[fault.site]]) == 1:
                     yield replace(fault, makes=partial(cls.makes, fault.site, biases[fault.site]))
