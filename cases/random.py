@@ -463,8 +463,6 @@ class Drawn:
             self.placed(kind)
         elif kind in NORMALISATIONS:
             self.activation()
-            while self.form == "images" and kind not in self.normalisations():
-                self.transposed()  # to images that are large enough
             self.normalisation(kind)
         elif kind in GATES:
             self.gated(kind)
@@ -563,6 +561,8 @@ class Drawn:
 
     def normalisation(self, kind: str | None = None) -> None:
         """One of those that can stand here."""
+        while self.form == "images" and kind not in (possible := self.normalisations()) and (kind or not possible):
+            self.transposed()  # to images that are large enough
         chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
         if chosen == "group_norm" and self.chance(0.7):
@@ -588,7 +588,7 @@ class Drawn:
 
     def normalisations(self) -> list[str]:
         """Those that may follow: what is normalised together should be more than two values."""
-        kinds = ["layer_norm", "layer_norm", "rms_norm"]
+        kinds = ["layer_norm", "layer_norm", "rms_norm"] if self.shape[-1] > 1 else []
         if self.form != "sequences" and np.prod(self.shape) / self.shape[1] > 2:
             kinds += ["batch_norm"] * 4
         if self.form != "sequences" and self.group_numbers():
