@@ -561,7 +561,8 @@ class Drawn:
 
     def normalisation(self, kind: str | None = None) -> None:
         """One of those that can stand here."""
-        while self.form == "images" and kind not in (possible := self.normalisations()) and (kind or not possible):
+        wanted = {kind} if kind else set(NORMALISATIONS)
+        while self.form == "images" and wanted.isdisjoint(self.normalisations()):
             self.transposed()  # to images that are large enough
         chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)

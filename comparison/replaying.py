@@ -64,10 +64,11 @@ def replay(
     try:
         follow(case, own, see, start=candidate.start)
     except Judged:
-        return worst
+        pass
     except (ValueError, IndexError, TypeError, ArithmeticError):
         return {}  # it cannot even be computed on these tensors
-    return {name: sigmas for name, sigmas in worst.items() if name not in {maker[left] for left in waiting}}
+    unmade = {maker[name] for name in waiting}
+    return {operation: sigmas for operation, sigmas in worst.items() if operation not in unmade}
 
 
 def reduced(
