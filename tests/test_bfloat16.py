@@ -14,7 +14,7 @@ import pytest
 from crosscheck import reference
 from crosscheck.arithmetic.tracked import tracked
 from crosscheck.cases.random import random_case
-from crosscheck.cli import Dtype
+from crosscheck.cli.options import Dtype
 from crosscheck.comparison.compare import Found
 from crosscheck.comparison.running import run
 from crosscheck.comparison.tolerance import Computed, Expected

@@ -139,7 +139,7 @@ def test_undecided_masks_do_not_fail_correct_code(adapter: str) -> None:
 
 def test_a_run_with_undecided_masks_is_status_0_and_says_so() -> None:
     """Also where they alone decide a tensor, as they do of a subject that did not record what it took."""
-    from crosscheck.cli import AGREES, conclusion, exit_status
+    from crosscheck.cli.status import AGREES, conclusion, exit_status
 
     agreement = cc.compare(cc.record(undecided()), copy_of(undecided()))
     (subject,) = agreement.subjects.values()

@@ -1,0 +1,73 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from .console import refuse
+
+
+class Dtype(StrEnum):
+    """The dtypes that a case can be computed in."""
+
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+    float64 = "float64"
+    longdouble = "longdouble"
+
+
+class Device(StrEnum):
+    """The devices that a framework may be asked for."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Cases: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CASE]...", help="Built-in names or paths of .toml files; by default every built-in."),
+]
+Against: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="Adapters, separated by commas (see *crosscheck list adapters*); "
+        "torch and jax, where installed, unless given.",
+        show_default=False,
+    ),
+]
+CaseDtype: TypeAlias = Annotated[
+    Dtype | None, typer.Option("--dtype", help="Compute in this dtype instead of the case's own.")
+]
+OnDevice: TypeAlias = Annotated[
+    Device, typer.Option("--device", help="Where the frameworks compute; the reference is always on the CPU.")
+]
+Only: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="Compare only tensors whose name fits this pattern, `*/gradient/*`. Can be repeated."),
+]
+Top: TypeAlias = Annotated[
+    int, typer.Option(min=0, help="Show so many of each framework's tensors, worst first; 0 shows all.")
+]
+Out: TypeAlias = Annotated[Path, typer.Option(help="Folder for the reports, one folder a case.")]
+Json: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Write the agreement as JSON into this file too (a list, for several cases).")
+]
+
+
+def known_adapters(against: str) -> list[str] | None:
+    """The adapters named in an option, all of which exist; None where none is named."""
+    from ..adapters import ADAPTERS
+
+    names = [name.strip() for name in against.split(",") if name.strip()]
+    for name in names:
+        if name not in ADAPTERS:
+            near = get_close_matches(name, ADAPTERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            refuse(f"--against: expected one of {', '.join(ADAPTERS)}; received {name!r}{hint}")
+    return names or None
