@@ -42,9 +42,9 @@ def faults(
 
     Examples:
 
-        crosscheck faults article
+    `crosscheck faults article`
 
-        crosscheck faults --correct 360 --against torch,jax:40 --jobs 2
+    `crosscheck faults --correct 360 --against torch,jax:40 --jobs 2`
     """
     from ..adapters import NotInstalled
     from ..cases import built_in, load_case

@@ -31,9 +31,9 @@ def run(
 
     Examples:
 
-        crosscheck run article --against torch,jax
+    `crosscheck run article --against torch,jax`
 
-        crosscheck run mine.toml --dtype float32 --only '*/gradient/*' --top 0
+    `crosscheck run mine.toml --dtype float32 --only '*/gradient/*' --top 0`
     """
     from ..adapters import NotInstalled
     from ..cases import built_in, load_case
