@@ -40,7 +40,7 @@ def faults(
     With --correct, random networks that have no fault too. Status 1 unless every visible fault is detected in float64
     and put in its place, nearly all are named, and no correct run is refused.
 
-    Examples:
+    For example:
 
     `crosscheck faults article`
 

@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Compute cases by hand and in frameworks, and compare every tensor.
 
-    Examples:
+    For example:
 
     `crosscheck run article --against torch,jax`
 

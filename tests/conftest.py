@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import crosscheck as cc
 import pytest
 from crosscheck.adapters import load_adapter
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 REQUIRED = frozenset(filter(None, os.environ.get("CROSSCHECK_REQUIRE", "").split(",")))
-"""Adapters whose absence is an error: CI names them."""
+"""Adapters whose absence is an error, and ``browser``: CI names them."""
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+"""With these a browser asks nobody for anything by itself, and runs as root too."""
 
 
 def pytest_report_header() -> str:
-    return f"crosscheck: required adapters: {', '.join(sorted(REQUIRED)) or 'none'}"
+    return f"crosscheck: required here: {', '.join(sorted(REQUIRED)) or 'none'}"
 
 
 def absent(adapter: str, reason: str) -> None:
@@ -55,3 +70,56 @@ def agreement_of(adapter_of: Callable[[str], cc.adapters.Adapter]) -> Callable[.
         return found
 
     return find
+
+
+@dataclass
+class Visit:
+    """A page in a browser, and what it did beyond showing itself."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    """Errors and warnings on the console, exceptions, and whatever the policy stopped."""
+    requests: list[str] = field(default_factory=list)
+    """What was asked for beside the file itself."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window; where there is none the test is skipped."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        absent("browser", f"needs a browser: none of {', '.join(CHROMIUM)} is installed")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=[*QUIET])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Callable[..., Any]:
+    """A way to open a file in it, which sees that nothing leaves the file: no complaint, no request."""
+
+    @contextmanager
+    def opened(path: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> Iterator[Visit]:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        seen = Visit(context.new_page())
+        seen.page.on("console", lambda said: seen.complaints.append(f"{said.type}: {said.text}"))
+        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        address = path.resolve().as_uri()
+        seen.page.on(
+            "request",
+            lambda request: None if request.url.startswith((address, "data:")) else seen.requests.append(request.url),
+        )
+        seen.page.goto(address)
+        yield seen
+        context.close()
+        assert not seen.complaints
+        assert not seen.requests
+
+    return opened
