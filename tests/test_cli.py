@@ -258,7 +258,7 @@ def test_help_teaches(shell: Shell) -> None:
     text = said(shell("--help"))
     assert "crosscheck run article --against torch,jax" in text
     assert "Exit status" in text
-    assert "Examples" in said(shell("run", "--help"))
+    assert "crosscheck run mine.toml --dtype float32 --only '*/gradient/*' --top 0" in said(shell("run", "--help"))
 
 
 def dampened() -> cc.Case:
