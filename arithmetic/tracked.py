@@ -14,7 +14,8 @@ fresh(v)            ``(k u v)^2 / 3 + floor^2``: an error spread evenly over k r
 contraction, sum    ``(|A| s_B + s_A (|B| + s_B))^2 + m fresh``: what came in adds up linearly, because equal rows make
                     equal errors; fresh is ``u^2/3 [(1 + n/2) sum (a b)^2 + (1 + n/3) (sum a b)^2]``, for n terms
                     added in any order, and m the number of equal terms, which round equally; for a long sum at
-                    least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger
+                    least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger, and a
+                    third of the square of the sum of its terms below the last digit: all may be lost alike
 bias                what is added to a contraction of n terms is in every sum on its way where a kernel adds up onto
                     it: ``u^2/3 n b^2`` more
 maximum             that of the larger; where the two are within 12 sigma the larger of theirs (a maximum moves no
@@ -75,6 +76,9 @@ SMALLEST_SIGMA = 2.0**-537
 
 PARTIAL_SUMS = 8
 """How many of the sums on the way to a long one are looked at."""
+
+FEW = 16
+"""How many times as many terms a sum must have as those that make it, for the others to be looked at."""
 
 PIECE = 1 << 14
 """Elements that an elementwise rule takes at a time, so that its temporaries stay in the cache."""
@@ -494,6 +498,7 @@ def _sum(cls: type[Tracked], x: Any, axis: Any = 0, keepdims: bool = False) -> A
     variance = _summing(cls, n, squares, value)
     if a.size // max(1, value.size) >= 2 * PARTIAL_SUMS:
         variance = np.maximum(variance, cls.unit**2 / 3 * n * _partial_of_sum(a, axis, keepdims))
+        variance = variance + _lost_of_sum(cls, a, axis, keepdims)
     variance = variance * multiplicity(a, axis, keepdims)
     if isinstance(q, np.ndarray):
         variance = variance + np.sum(np.sqrt(q), axis=axis, keepdims=keepdims) ** 2
@@ -513,6 +518,24 @@ def _partial_of_sum(a: Plain, axis: Any, keepdims: bool) -> Any:
     so_far = np.cumsum(np.add.reduceat(terms, starts, axis=1), axis=1)
     mean = (so_far * so_far).mean(axis=1).reshape(shape)
     return np.expand_dims(mean, axes) if keepdims else mean
+
+
+def _lost_of_sum(cls: type[Tracked], a: Plain, axis: Any, keepdims: bool) -> Any:
+    """What ``lost`` says of a sum along some axes."""
+    terms, shape, axes = terms_of(a, axis)
+    variance = lost(cls, terms).reshape(shape)
+    return np.expand_dims(variance, axes) if keepdims else variance
+
+
+def lost(cls: type[Tracked], terms: Plain) -> Any:
+    """Variance of each row's sum for the terms below its last digit, all of which may be lost, or rounded up, alike.
+
+    Rounding is not independent there: a sum that does not move at all stagnates (Higham 2002, section 4.2).
+    """
+    size = np.abs(terms)
+    digit = 2 * cls.unit * np.maximum(np.abs(terms.sum(axis=1)), size.max(axis=1, initial=0))
+    below = np.where(size <= digit[:, None], terms, 0.0).sum(axis=1)
+    return below * below / 3
 
 
 def terms_of(a: Plain, axis: Any) -> tuple[Plain, list[int], tuple[int, ...]]:
@@ -564,12 +587,20 @@ def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
     value = np.asarray(a @ b)
     squares = np.asarray((a * a) @ (b * b))
     # in place where it can be: these are as large as the result
-    fresh = squares * (1 + n / 2 if n > 1 else 0.0)
+    fresh = np.asarray(squares * (1 + n / 2 if n > 1 else 0.0))
     fresh += (1 + n / 3 if n > 1 else 1.0) * (value * value)
-    if n >= 2 * PARTIAL_SUMS:
+    long = n >= 2 * PARTIAL_SUMS
+    if long:
         np.maximum(fresh, squares + n * _partial(a, b, n), out=fresh)
     fresh *= cls.unit**2 / 3 * equal_terms(a, b)
     fresh += n * cls.floor**2 * some_term(a, b, squares)
+    if long:
+        reach = np.asarray(np.abs(a) @ np.abs(b))
+        # Where nearly all of a sum comes from few of its terms the others may be below its last digit.
+        few = reach * reach < n / FEW * squares
+        if few.any():
+            few &= reach * reach < ((a != 0).astype(float) @ (b != 0).astype(float)) / FEW * squares
+            fresh[few] += _lost_of_product(cls, a, b, few)
     if isinstance(q_a, np.ndarray) or isinstance(q_b, np.ndarray):
         s_a, s_b = np.sqrt(q_a), np.sqrt(q_b)
         linear: Any = 0.0
@@ -579,6 +610,21 @@ def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
             linear = linear + s_a @ (np.abs(b) + s_b)
         fresh += linear * linear
     return cls.pair(value, fresh).of_terms(n if n > 1 else 0)
+
+
+def _lost_of_product(cls: type[Tracked], a: Plain, b: Plain, few: Plain) -> Plain:
+    """What ``lost`` says of some elements of ``a @ b``, whose terms are gathered a piece at a time."""
+    rows, columns = a if a.ndim > 1 else a[None], b.swapaxes(-1, -2) if b.ndim > 1 else b[None]
+    stack = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    rows, columns = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (rows, columns))
+    *which, i, j = np.nonzero(few.reshape(*stack, rows.shape[-2], columns.shape[-2]))
+    step = max(1, PIECE // rows.shape[-1])
+    found = []
+    for start in range(0, len(i), step):
+        some = slice(start, start + step)
+        of = tuple(index[some] for index in which)
+        found.append(lost(cls, rows[(*of, i[some])] * columns[(*of, j[some])]))
+    return np.concatenate([np.zeros(0), *found])
 
 
 def some_term(a: Plain, b: Plain, squares: Plain) -> Any:
