@@ -30,6 +30,9 @@ Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 
 its statistical form and the correlation of equal rows were measured on correct code of several frameworks.
 
 Where an element is an infinity or NaN its variance is 0: patterns of these are compared by themselves.
+
+Numbers below the smallest normal one are 0 to many kernels, whatever the settings of the processor (bfloat16 products
+of x86, XLA on CPU): it is the floor. In float16, which is computed in float32, that is the smallest subnormal one.
 """
 
 from __future__ import annotations
@@ -88,11 +91,10 @@ Variance: TypeAlias = Any
 
 
 @cache
-def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[Tracked]:
+def tracked(dtype: str, *, spread: bool = False) -> type[Tracked]:
     """The class of arrays for a subject that computes in ``dtype``: float16, bfloat16, float32, float64, longdouble.
 
-    With ``spread`` a mask within 12 sigma of its kink takes both of its values; ``flushes`` is for a subject that
-    takes subnormal numbers for 0, so that nothing below the smallest normal one can be told apart.
+    With ``spread`` a mask within 12 sigma of its kink takes both of its values.
 
     >>> tracked("float32").unit, tracked("float32") is tracked("float32")
     (5.960464477539063e-08, True)
@@ -103,7 +105,8 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
         (Tracked,),
         {
             "unit": unit,
-            "floor": max(normal if flushes else subnormal, SMALLEST_SIGMA),
+            "flushes": dtype in FLUSHED,
+            "floor": max(normal if dtype in FLUSHED else subnormal, SMALLEST_SIGMA),
             "normal": normal,
             "is_bfloat16": dtype == "bfloat16",
             "spread": spread,
@@ -112,6 +115,9 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
         },
     )
 
+
+FLUSHED = frozenset({"bfloat16", "float32", "float64"})
+"""Dtypes of which some kernels take subnormal numbers for 0."""
 
 ROUNDED: dict[str, Callable[[float], float]] = {
     "float16": lambda number: float(np.float16(number)),
@@ -138,7 +144,9 @@ class Tracked(Arithmetic):
     unit: ClassVar[float]
     """The unit roundoff u of the subject."""
     floor: ClassVar[float]
-    """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one when it flushes."""
+    """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one where kernels flush."""
+    flushes: ClassVar[bool]
+    """Whether kernels take subnormal numbers for 0."""
     normal: ClassVar[float]
     """Its smallest normal number: below it even a scaling by a power of two rounds."""
     is_bfloat16: ClassVar[bool]
@@ -151,8 +159,9 @@ class Tracked(Arithmetic):
     def lift(cls, value: Any) -> Any:
         """An array of floats as it is, with variance 0; integer and tracked arrays unchanged.
 
-        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning
-        rate that was computed also that of its computation.
+        What counts as 0 where subnormal numbers do has the variance of the floor. A Python number that the subject's
+        dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning rate that was computed also that of
+        its computation.
         """
         if isinstance(value, Tracked) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"):
             return value
@@ -162,7 +171,7 @@ class Tracked(Arithmetic):
     def operand(cls, value: Any) -> Any:
         if isinstance(value, Tracked):
             return value
-        variance: Variance = 0.0
+        variance = cls.flushed(value)
         if isinstance(value, int | float):
             with np.errstate(over="ignore"):
                 held = not math.isfinite(value) or cls.rounded(value) == value
@@ -170,6 +179,12 @@ class Tracked(Arithmetic):
             if isinstance(value, Rate):
                 variance = variance + value.error**2 / 3
         return cls.pair(np.asarray(value), variance)
+
+    @classmethod
+    def flushed(cls, value: Any) -> Variance:
+        """Variance of what is given, of which a subnormal number may count as 0."""
+        below = (np.abs(value) < cls.normal) & (value != 0)
+        return cls.floor**2 * below if cls.flushes and np.any(below) else 0.0
 
     @classmethod
     def pair(cls, value: Plain, variance: Variance) -> Any:
@@ -194,7 +209,7 @@ class Tracked(Arithmetic):
         So small that the square of one rounding is no number of float64 counts as subnormal: what it brought along
         would be lost.
         """
-        return cls.floor**2 * ((np.abs(value) < max(cls.normal, cls.floor / cls.unit)) & (value != 0))
+        return cls.floor**2 * ((np.abs(value) < max(cls.normal, SMALLEST_SIGMA / cls.unit)) & (value != 0))
 
     @property
     def terms(self) -> int:
