@@ -189,7 +189,10 @@ class Bench:
         """Run the case with a fault, or with another convention, and compare."""
         right, faulty = self.comparison.baseline, run(self.case, fault.start, str(fault))
         found = self.comparison.of(faulty)
-        failing = {tensor.operation for tensor in found.tensors if tensor.verdict == "disagree"}
+        # What the right run does not have, as a slot of another name, is made by an operation of the faulty one.
+        makers = {name: operation.name for operation in faulty.operations for name in operation.outputs}
+        disagree = [tensor for tensor in found.tensors if tensor.verdict == "disagree"]
+        failing = {tensor.operation or makers[tensor.name] for tensor in disagree}
         makes = {operation.name for operation in right.operations if fault.makes(operation)}
         naming = {one.operation for one in found.diagnosis if (one.kind, one.cause) == (kind, fault.name)}
         return Trial(
