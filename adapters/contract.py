@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
@@ -68,6 +69,9 @@ class Adapter(ABC):
     parts: ClassVar[Mapping[str, Part]]
     """Every layer, loss, clipping and optimizer that the framework can express, by its kind."""
 
+    at_kinks: ClassVar[Mapping[str, Callable[[Any], Mapping[str, str]]]] = {}
+    """By the kind of a layer, which conventions at kinks the framework has, whatever those of the layer are."""
+
     @abstractmethod
     def environment(self, device: str) -> dict[str, Any]:
         """Versions and settings that may change a result, among them ``version`` and ``device``."""
@@ -98,6 +102,15 @@ class Adapter(ABC):
     def limits(self, case: Case) -> str:
         """Why this adapter cannot run the case as it is meant, beyond its parts, dtype and device; empty if it can."""
         return ""
+
+    def followed(self, case: Case) -> Case:
+        """The case with the framework's own derivatives at kinks, which its run has whatever the case says."""
+        return replace(case, nodes=tuple(replace(node, layer=self.own_at_kinks(node.layer)) for node in case.nodes))
+
+    def own_at_kinks(self, layer: Layer) -> Layer:
+        """A layer with the framework's conventions at kinks."""
+        own: Layer = replace(layer, **self.at_kinks[layer.kind](layer)) if layer.kind in self.at_kinks else layer  # type: ignore[type-var]
+        return own
 
     def record(self, case: Case, device: str = "cpu") -> Trace:
         """Run the case if the framework can express it.

@@ -14,21 +14,30 @@ fresh(v)            ``(k u v)^2 / 3 + floor^2``: an error spread evenly over k r
 contraction, sum    ``(|A| s_B + s_A (|B| + s_B))^2 + m fresh``: what came in adds up linearly, because equal rows make
                     equal errors; fresh is ``u^2/3 [(1 + n/2) sum (a b)^2 + (1 + n/3) (sum a b)^2]``, for n terms
                     added in any order, and m the number of equal terms, which round equally; for a long sum at
-                    least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger
+                    least ``u^2/3 n`` times the mean square of the sums on the way, which a trend makes larger, and a
+                    third of the square of the sum of its terms below the last digit: all may be lost alike
 bias                what is added to a contraction of n terms is in every sum on its way where a kernel adds up onto
                     it: ``u^2/3 n b^2`` more
 maximum             that of the larger; where the two are within 12 sigma the larger of theirs (a maximum moves no
                     further than what moves most)
 quotient            ``q_a / b^2 + (a / b^2)^2 q_b + fresh``, and infinite where b may be 0: where its own s is
                     as large
-sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the root by no more than the root of s
-comparison          0: a mask is decided by the values; spread over both (variance 1) within 12 sigma, when asked for
+sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the root by no more than the root of s; what
+                    is less than 12 sigma below 0 counts as 0
+comparison          0: a mask is decided by the values; spread over both (variance 1) within 12 sigma and for NaN, when
+                    asked for
+overflow            0: the next operation goes on with the value, as if it were kept in a wider format; infinite, when
+                    asked for, where it or a sum on the way to it may be larger than the largest number
 ==================  ===================================================================================================
 
 Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 2.2 and 4.2, for the model of rounding;
 its statistical form and the correlation of equal rows were measured on correct code of several frameworks.
 
-Where an element is an infinity or NaN its variance is 0: patterns of these are compared by themselves.
+Where an element is an infinity or NaN its variance is 0: patterns of these are compared by themselves. Where the
+variance is infinite anything may stand there, an infinity or NaN too; the value is then some number.
+
+Numbers below the smallest normal one are 0 to many kernels, whatever the settings of the processor (bfloat16 products
+of x86, XLA on CPU): it is the floor. In float16, which is computed in float32, that is the smallest subnormal one.
 """
 
 from __future__ import annotations
@@ -41,7 +50,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reference.dtypes import limits
+from ..reference.dtypes import largest, limits
 from ..reference.elementary import erf
 from ..reference.optimizers.schedules import Rate
 from .base import Arithmetic, Plain, Rule, raw
@@ -76,6 +85,9 @@ SMALLEST_SIGMA = 2.0**-537
 PARTIAL_SUMS = 8
 """How many of the sums on the way to a long one are looked at."""
 
+FEW = 16
+"""How many times as many terms a sum must have as those that make it, for the others to be looked at."""
+
 PIECE = 1 << 14
 """Elements that an elementwise rule takes at a time, so that its temporaries stay in the cache."""
 
@@ -84,11 +96,11 @@ Variance: TypeAlias = Any
 
 
 @cache
-def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[Tracked]:
+def tracked(dtype: str, *, spread: bool = False) -> type[Tracked]:
     """The class of arrays for a subject that computes in ``dtype``: float16, bfloat16, float32, float64, longdouble.
 
-    With ``spread`` a mask within 12 sigma of its kink takes both of its values; ``flushes`` is for a subject that
-    takes subnormal numbers for 0, so that nothing below the smallest normal one can be told apart.
+    With ``spread`` what rounding leaves undecided is left open: a mask within 12 sigma of its kink takes both of its
+    values, and what may have overflowed any.
 
     >>> tracked("float32").unit, tracked("float32") is tracked("float32")
     (5.960464477539063e-08, True)
@@ -99,8 +111,10 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
         (Tracked,),
         {
             "unit": unit,
-            "floor": max(normal if flushes else subnormal, SMALLEST_SIGMA),
+            "flushes": dtype in FLUSHED,
+            "floor": max(normal if dtype in FLUSHED else subnormal, SMALLEST_SIGMA),
             "normal": normal,
+            "largest": largest(dtype),
             "is_bfloat16": dtype == "bfloat16",
             "spread": spread,
             "rounded": staticmethod(ROUNDED[dtype]),
@@ -108,6 +122,9 @@ def tracked(dtype: str, *, spread: bool = False, flushes: bool = False) -> type[
         },
     )
 
+
+FLUSHED = frozenset({"bfloat16", "float32", "float64"})
+"""Dtypes of which some kernels take subnormal numbers for 0."""
 
 ROUNDED: dict[str, Callable[[float], float]] = {
     "float16": lambda number: float(np.float16(number)),
@@ -134,12 +151,15 @@ class Tracked(Arithmetic):
     unit: ClassVar[float]
     """The unit roundoff u of the subject."""
     floor: ClassVar[float]
-    """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one when it flushes."""
+    """What it cannot tell from 0: its smallest subnormal number, or the smallest normal one where kernels flush."""
+    flushes: ClassVar[bool]
+    """Whether kernels take subnormal numbers for 0."""
     normal: ClassVar[float]
     """Its smallest normal number: below it even a scaling by a power of two rounds."""
+    largest: ClassVar[float]
     is_bfloat16: ClassVar[bool]
     spread: ClassVar[bool]
-    """Whether masks near their kink take both values."""
+    """Whether what rounding leaves undecided is open."""
     rounded: ClassVar[Callable[[float], float]]
     memory: ClassVar[np.dtype[Any]]
 
@@ -147,8 +167,9 @@ class Tracked(Arithmetic):
     def lift(cls, value: Any) -> Any:
         """An array of floats as it is, with variance 0; integer and tracked arrays unchanged.
 
-        A Python number that the subject's dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning
-        rate that was computed also that of its computation.
+        What counts as 0 where subnormal numbers do has the variance of the floor. A Python number that the subject's
+        dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning rate that was computed also that of
+        its computation.
         """
         if isinstance(value, Tracked) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"):
             return value
@@ -158,21 +179,26 @@ class Tracked(Arithmetic):
     def operand(cls, value: Any) -> Any:
         if isinstance(value, Tracked):
             return value
-        variance: Variance = 0.0
+        variance = cls.flushed(value)
         if isinstance(value, int | float):
             with np.errstate(over="ignore"):
                 held = not math.isfinite(value) or cls.rounded(value) == value
-            variance = 0.0 if held else cls.fresh(np.float64(value))
+            variance = variance if held else cls.fresh(np.float64(value))
             if isinstance(value, Rate):
                 variance = variance + value.error**2 / 3
         return cls.pair(np.asarray(value), variance)
 
     @classmethod
-    def pair(cls, value: Plain, variance: Variance) -> Any:
-        """A new array of these values and variances; a value that is not finite has variance 0."""
+    def flushed(cls, value: Any) -> Variance:
+        """Variance of what is given, of which a subnormal number may count as 0."""
+        below = (np.abs(value) < cls.normal) & (value != 0)
+        return cls.floor**2 * below if cls.flushes and np.any(below) else 0.0
+
+    @classmethod
+    def pair(cls, value: Plain, variance: Variance, *operands: Variance) -> Any:
+        """A new array of these values and variances; a value that is not finite has variance 0, unless it is open."""
         result = np.empty(np.shape(value), cls.memory)
-        result["value"] = value
-        result["variance"] = settled(value, variance)
+        result["value"], result["variance"] = settled(value, variance, *operands)
         return cls.of(result)
 
     @classmethod
@@ -190,7 +216,7 @@ class Tracked(Arithmetic):
         So small that the square of one rounding is no number of float64 counts as subnormal: what it brought along
         would be lost.
         """
-        return cls.floor**2 * ((np.abs(value) < max(cls.normal, cls.floor / cls.unit)) & (value != 0))
+        return cls.floor**2 * ((np.abs(value) < max(cls.normal, SMALLEST_SIGMA / cls.unit)) & (value != 0))
 
     @property
     def terms(self) -> int:
@@ -226,14 +252,27 @@ class Tracked(Arithmetic):
         return np.sqrt(raw(self)["variance"])  # type: ignore[no-any-return]
 
 
-def settled(value: Any, variance: Variance) -> Any:
-    """The variances, 0 where the value is not finite; infinite, and so no longer of use, where they are not numbers."""
+def settled(value: Any, variance: Variance, *operands: Variance) -> tuple[Any, Variance]:
+    """Values and variances: 0 where the value is not finite, infinite where it has no bound, or an operand has none.
+
+    What may be anything is some finite number of infinite variance.
+    """
     if isinstance(variance, float) and variance == 0:
-        return variance
+        return value, variance
     with np.errstate(all="ignore"):
         if np.isfinite(np.add.reduce(value * 0.0 + variance, axis=None)):
-            return variance
-        return np.where(np.isfinite(value), np.where(np.isnan(variance), np.inf, variance), 0.0)
+            return value, variance
+        variance = np.where(np.isfinite(value), np.where(np.isnan(variance), np.inf, variance), 0.0)
+        for q in operands:
+            value, variance = opened(value, variance, np.isinf(q))
+        return value, variance
+
+
+def opened(value: Any, variance: Variance, where: Any) -> tuple[Any, Variance]:
+    """Values and variances with those that may be anything: of infinite variance, and finite."""
+    if not np.any(where):
+        return value, variance
+    return np.where(where & ~np.isfinite(value), 0.0, value), np.where(where, np.inf, variance)
 
 
 def parts(x: Any) -> tuple[Any, Variance]:
@@ -241,6 +280,21 @@ def parts(x: Any) -> tuple[Any, Variance]:
     memory = raw(x)
     value, variance = memory["value"], np.asarray(memory["variance"])  # an array, of what has no axes too
     return value, variance if variance.any() else 0.0
+
+
+def taken(cls: type[Tracked], x: Any) -> tuple[Any, Variance]:
+    """The same of an operand: where overflow is left open, of infinite variance what may have overflowed."""
+    value, variance = parts(x)
+    if cls.spread:
+        over = (np.abs(value) + NEAR * np.sqrt(variance) > cls.largest) & np.isfinite(value)
+        if over.any():
+            variance = np.where(over, np.inf, variance)
+    return value, variance
+
+
+def may_be_zero(a: Any, q: Variance) -> Any:
+    """Where a number is within 12 sigma of 0, and not exactly what it is."""
+    return (q > 0) & (a * a <= NEAR * NEAR * q)
 
 
 def times(factor: Any, variance: Variance) -> Variance:
@@ -254,21 +308,24 @@ Core: TypeAlias = Callable[..., tuple[Any, Variance]]
 """From the class and, of each operand, values and variances: values and variances of the result."""
 
 
-def elementwise(core: Core) -> Rule:
-    """The rule that applies ``core`` to pieces of its operands."""
+def elementwise(core: Core, *, mixes: bool = True) -> Rule:
+    """The rule that applies ``core`` to pieces of its operands; ``mixes`` says that it goes on with all of them."""
+
+    def applied(cls: type[Tracked], *operands: Any) -> tuple[Any, Any, list[Variance]]:
+        known = [part for x in operands for part in taken(cls, x)]
+        return *core(cls, *known), known[1::2] if mixes else []
 
     def rule(cls: type[Tracked], *operands: Any) -> Any:
         shape = np.broadcast_shapes(*(x.shape for x in operands))
         if math.prod(shape) <= PIECE:
-            value, variance = core(cls, *(part for x in operands for part in parts(x)))
+            value, variance, of_operands = applied(cls, *operands)
             if np.shape(value) != shape:
                 value = np.broadcast_to(value, shape)
-            return cls.pair(value, variance)
+            return cls.pair(value, variance, *of_operands)
         result = np.empty(shape, cls.memory)
         for piece in pieces(shape):
-            value, variance = core(cls, *(part for x in operands for part in parts(raw(x)[matching(piece, x.shape)])))
-            result["value"][piece] = value
-            result["variance"][piece] = settled(value, variance)
+            value, variance, of_operands = applied(cls, *(raw(x)[matching(piece, x.shape)] for x in operands))
+            result["value"][piece], result["variance"][piece] = settled(value, variance, *of_operands)
         return cls.of(result)
 
     return rule
@@ -310,7 +367,7 @@ def _add(sign: int) -> Rule:
         result = apart(cls, a, b)
         if a.terms or b.terms:
             memory = raw(result)
-            memory["variance"] = settled(memory["value"], memory["variance"] + on_the_way(cls, a, b))
+            _, memory["variance"] = settled(memory["value"], memory["variance"] + on_the_way(cls, a, b))
         return result.of_terms(a.terms + b.terms)
 
     return rule
@@ -340,9 +397,11 @@ def _dyadic(a: Any) -> bool:
 def _product(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
     value = a * b
     rounds = not (scales(a, q_a) or scales(b, q_b))
-    return value, times(a, q_b) + times(b, q_a) + q_a * q_b + (
-        cls.fresh(value, K["multiply"]) if rounds else cls.scaled(value)
-    )
+    variance = times(a, q_b) + times(b, q_a) + q_a * q_b
+    if cls.spread and not np.isfinite(value).all():  # no number, times what may be 0, may be no number or 0
+        wild = ~np.isfinite(a) & may_be_zero(b, q_b) | ~np.isfinite(b) & may_be_zero(a, q_a)
+        value, variance = opened(value, variance, wild)
+    return value, variance + (cls.fresh(value, K["multiply"]) if rounds else cls.scaled(value))
 
 
 @elementwise
@@ -357,7 +416,7 @@ def _quotient(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) 
     value = a / b
     variance = times(1 / b, q_a) + times(value / b, q_b)
     if isinstance(q_b, np.ndarray):
-        variance = np.where((b * b <= q_b) & (q_b > 0), np.inf, variance)
+        value, variance = opened(value, variance, (b * b <= q_b) & (q_b > 0))
     return value, variance + (cls.scaled(value) if scales(b, q_b) else cls.fresh(value, K["divide"]))
 
 
@@ -385,8 +444,14 @@ def _maximum(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -
 
 @elementwise
 def _sqrt(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
+    passed: Variance = 0.0
+    if isinstance(q, np.ndarray):
+        near = may_be_zero(a, q)
+        a = np.where(near, np.maximum(a, 0), a)
+        passed = np.fmin(q / (4 * a), np.sqrt(q))
+        if cls.spread:  # the root of less than 0 is no number
+            a, passed = opened(a, passed, near)
     value = np.sqrt(a)
-    passed = np.fmin(q / (4 * a), np.sqrt(q)) if isinstance(q, np.ndarray) else 0.0
     return value, passed + cls.fresh(value, K["sqrt"])
 
 
@@ -444,25 +509,32 @@ def _comparison(compare: np.ufunc) -> Rule:
     @elementwise
     def rule(cls: type[Tracked], a: Any, q_a: Variance, b: Any, q_b: Variance) -> tuple[Any, Variance]:
         mask = compare(a, b).astype(float)
+        if not cls.spread:
+            return mask, 0.0
         q = q_a + q_b
-        return mask, (q > 0) & (np.abs(a - b) <= NEAR * np.sqrt(q)) if cls.spread else 0.0
+        return mask, (q > 0) & (np.abs(a - b) <= NEAR * np.sqrt(q)) | np.isnan(a) | np.isnan(b)
 
     return rule
 
 
-@elementwise
 def _chosen(
     cls: type[Tracked], mask: Any, undecided: Variance, a: Any, q_a: Variance, b: Any, q_b: Variance
 ) -> tuple[Any, Variance]:
     holds = mask != 0
+    value: Any = np.where(holds, a, b)
     variance: Variance = np.where(holds, q_a, q_b)
     if isinstance(undecided, np.ndarray):
-        variance = variance + np.where(undecided > 0, (a - b) ** 2, 0.0)
-    return np.where(holds, a, b), variance
+        apart = np.where((a == b) | np.isnan(a) & np.isnan(b), 0.0, (a - b) ** 2)
+        variance = variance + np.where(undecided > 0, apart, 0.0)
+        value, variance = opened(value, variance, (undecided > 0) & ~np.isfinite(apart))
+    return value, variance
+
+
+_choice = elementwise(_chosen, mixes=False)
 
 
 def _where(cls: type[Tracked], condition: Any, x: Any, y: Any) -> Any:
-    return _chosen(cls, *map(cls.operand, (condition, x, y)))
+    return _choice(cls, *map(cls.operand, (condition, x, y)))
 
 
 def _argmax(cls: type[Tracked], a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
@@ -471,7 +543,7 @@ def _argmax(cls: type[Tracked], a: Any, axis: int | None = None, *, keepdims: bo
 
 def _largest(cls: type[Tracked], x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The maximum along an axis: its variance is the largest of those that could be it."""
-    a, q = parts(x)
+    a, q = taken(cls, x)
     value = np.max(a, axis=axis, keepdims=True)
     variance: Variance = 0.0
     if isinstance(q, np.ndarray):
@@ -487,17 +559,26 @@ def _largest(cls: type[Tracked], x: Any, axis: Any = None, keepdims: bool = Fals
 
 def _sum(cls: type[Tracked], x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
     """``sum a``: terms that are 0 do not round, and a sum of one term is that term."""
-    a, q = parts(x)
+    a, q = taken(cls, x)
     value = np.asarray(np.sum(a, axis=axis, keepdims=keepdims))
     n = np.count_nonzero(a, axis=axis, keepdims=keepdims)
     squares = np.sum(a * a, axis=axis, keepdims=keepdims)
     variance = _summing(cls, n, squares, value)
     if a.size // max(1, value.size) >= 2 * PARTIAL_SUMS:
         variance = np.maximum(variance, cls.unit**2 / 3 * n * _partial_of_sum(a, axis, keepdims))
+        variance = variance + _lost_of_sum(cls, a, axis, keepdims)
     variance = variance * multiplicity(a, axis, keepdims)
-    if isinstance(q, np.ndarray):
-        variance = variance + np.sum(np.sqrt(q), axis=axis, keepdims=keepdims) ** 2
+    linear: Variance = np.sum(np.sqrt(q), axis=axis, keepdims=keepdims) if isinstance(q, np.ndarray) else 0.0
+    variance = variance + linear * linear
+    if cls.spread:
+        reach = np.sum(np.abs(a), axis=axis, keepdims=keepdims)
+        value, variance = opened(value, variance, np.isinf(linear) | overflows(cls, reach))
     return cls.pair(value, variance)
+
+
+def overflows(cls: type[Tracked], reach: Any) -> Any:
+    """Which sums may overflow on the way, from the sums of what is added up without its sign."""
+    return (reach > cls.largest) & np.isfinite(reach)
 
 
 def _summing(cls: type[Tracked], n: Any, squares: Any, value: Any) -> Any:
@@ -513,6 +594,24 @@ def _partial_of_sum(a: Plain, axis: Any, keepdims: bool) -> Any:
     so_far = np.cumsum(np.add.reduceat(terms, starts, axis=1), axis=1)
     mean = (so_far * so_far).mean(axis=1).reshape(shape)
     return np.expand_dims(mean, axes) if keepdims else mean
+
+
+def _lost_of_sum(cls: type[Tracked], a: Plain, axis: Any, keepdims: bool) -> Any:
+    """What ``lost`` says of a sum along some axes."""
+    terms, shape, axes = terms_of(a, axis)
+    variance = lost(cls, terms).reshape(shape)
+    return np.expand_dims(variance, axes) if keepdims else variance
+
+
+def lost(cls: type[Tracked], terms: Plain) -> Any:
+    """Variance of each row's sum for the terms below its last digit, all of which may be lost, or rounded up, alike.
+
+    Rounding is not independent there: a sum that does not move at all stagnates (Higham 2002, section 4.2).
+    """
+    size = np.abs(terms)
+    digit = 2 * cls.unit * np.maximum(np.abs(terms.sum(axis=1)), size.max(axis=1, initial=0))
+    below = np.where(size <= digit[:, None], terms, 0.0).sum(axis=1)
+    return below * below / 3
 
 
 def terms_of(a: Plain, axis: Any) -> tuple[Plain, list[int], tuple[int, ...]]:
@@ -558,18 +657,26 @@ def longest_run(ordered: Plain) -> NDArray[np.int64]:
 def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
     """``A @ B`` as NumPy has it, stacks of matrices and vectors included."""
     # Copies whose memory is in the order of the operand's: then the value is bit for bit what NumPy makes of floats.
-    a, q_a = (np.copy(part, order="K") if isinstance(part, np.ndarray) else part for part in parts(x))
-    b, q_b = (np.copy(part, order="K") if isinstance(part, np.ndarray) else part for part in parts(y))
+    a, q_a = (np.copy(part, order="K") if isinstance(part, np.ndarray) else part for part in taken(cls, x))
+    b, q_b = (np.copy(part, order="K") if isinstance(part, np.ndarray) else part for part in taken(cls, y))
     n = a.shape[-1]
     value = np.asarray(a @ b)
     squares = np.asarray((a * a) @ (b * b))
     # in place where it can be: these are as large as the result
-    fresh = squares * (1 + n / 2 if n > 1 else 0.0)
+    fresh = np.asarray(squares * (1 + n / 2 if n > 1 else 0.0))
     fresh += (1 + n / 3 if n > 1 else 1.0) * (value * value)
-    if n >= 2 * PARTIAL_SUMS:
+    long = n >= 2 * PARTIAL_SUMS
+    if long:
         np.maximum(fresh, squares + n * _partial(a, b, n), out=fresh)
     fresh *= cls.unit**2 / 3 * equal_terms(a, b)
     fresh += n * cls.floor**2 * some_term(a, b, squares)
+    reach = np.asarray(np.abs(a) @ np.abs(b)) if long or cls.spread else squares
+    if long:
+        # Where nearly all of a sum comes from few of its terms the others may be below its last digit.
+        few = reach * reach < n / FEW * squares
+        if few.any():
+            few &= reach * reach < ((a != 0).astype(float) @ (b != 0).astype(float)) / FEW * squares
+            fresh[few] += _lost_of_product(cls, a, b, few)
     if isinstance(q_a, np.ndarray) or isinstance(q_b, np.ndarray):
         s_a, s_b = np.sqrt(q_a), np.sqrt(q_b)
         linear: Any = 0.0
@@ -578,7 +685,26 @@ def _matmul(cls: type[Tracked], x: Any, y: Any) -> Any:
         if isinstance(q_a, np.ndarray):
             linear = linear + s_a @ (np.abs(b) + s_b)
         fresh += linear * linear
+    if cls.spread:
+        ones_a, ones_b = np.ones(a.shape), np.ones(b.shape)
+        of_open = (np.isinf(q_a) * ones_a) @ ones_b + ones_a @ (np.isinf(q_b) * ones_b)
+        value, fresh = opened(value, fresh, (of_open > 0) | overflows(cls, reach))
     return cls.pair(value, fresh).of_terms(n if n > 1 else 0)
+
+
+def _lost_of_product(cls: type[Tracked], a: Plain, b: Plain, few: Plain) -> Plain:
+    """What ``lost`` says of some elements of ``a @ b``, whose terms are gathered a piece at a time."""
+    rows, columns = a if a.ndim > 1 else a[None], b.swapaxes(-1, -2) if b.ndim > 1 else b[None]
+    stack = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    rows, columns = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (rows, columns))
+    *which, i, j = np.nonzero(few.reshape(*stack, rows.shape[-2], columns.shape[-2]))
+    step = max(1, PIECE // rows.shape[-1])
+    found = []
+    for start in range(0, len(i), step):
+        some = slice(start, start + step)
+        of = tuple(index[some] for index in which)
+        found.append(lost(cls, rows[(*of, i[some])] * columns[(*of, j[some])]))
+    return np.concatenate([np.zeros(0), *found])
 
 
 def some_term(a: Plain, b: Plain, squares: Plain) -> Any:
@@ -641,7 +767,7 @@ def most_frequent(numbers: NDArray[np.uint64]) -> int:
 
 def _scatter(cls: type[Tracked], target: Any, index: Any, values: Any) -> None:
     """``target[index] += values``, where one place may be met several times: to each place belongs a sum."""
-    memory, (v, q) = raw(target), parts(values)
+    memory, (v, q) = raw(target), taken(cls, values)
     place = np.arange(memory.size).reshape(memory.shape)[index]
     v, q = (np.broadcast_to(part, place.shape) for part in (v, q))
     before = memory["value"].ravel()
@@ -656,8 +782,12 @@ def _scatter(cls: type[Tracked], target: Any, index: Any, values: Any) -> None:
     squares = collected(before * before, v * v)
     linear = collected(np.sqrt(memory["variance"].ravel()), np.sqrt(q))
     fresh = _summing(cls, n, squares, value) * _equal_at(place.ravel(), v.ravel(), memory.size)
-    memory["value"] = value.reshape(memory.shape)
-    memory["variance"] = settled(value, linear * linear + fresh).reshape(memory.shape)
+    variance = linear * linear + fresh
+    if cls.spread:
+        reach = collected(np.abs(before), np.abs(v))
+        value, variance = opened(value, variance, np.isinf(linear) | overflows(cls, reach))
+    value, variance = settled(value, variance)
+    memory["value"], memory["variance"] = value.reshape(memory.shape), variance.reshape(memory.shape)
 
 
 def _equal_at(place: Plain, v: Plain, size: int) -> Any:

@@ -44,6 +44,7 @@ from ..reference.optimizers import Cosine, Linear, Optimizer, Schedule, StepDeca
 from .drawing import draw_batch, draw_weights
 
 T = TypeVar("T")
+P = TypeVar("P", Layer, Optimizer)
 
 WIDTHS = (3, 5, 7, 9, 11, 13)
 ACTIVATIONS = (
@@ -133,7 +134,7 @@ def trainable(kind: str, shape: Shape) -> bool:
 def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -> Case:
     """The small network of a seed, in any dtype the same one; with ``kind`` that layer, loss or optimizer is in it.
 
-    Only an optimizer's epsilon that would be 0 in float16 is another there. One to four blocks with 3 to 13 features, 2
+    Only an epsilon that float16 has no room for is another there. One to four blocks with 3 to 13 features, 2
     to 7 rows, 1 to 3 steps; every number is exact in float16. All draws come from
     ``numpy.random.Generator(numpy.random.PCG64(seed))``.
 
@@ -158,7 +159,7 @@ def random_case(seed: int, *, kind: str | None = None, dtype: str = "float64") -
     return Case(
         name="-".join(filter(None, ("random", kind, str(seed)))),
         about=f"A random network: {', '.join(dict.fromkeys(node.layer.kind for node in network.nodes))}",
-        nodes=nodes,
+        nodes=tuple(replace(node, layer=held_in(dtype, node.layer)) for node in nodes),
         loss=losses,
         optimizer=held_in(dtype, optimizer),
         weights=draw_weights(shapes, seeds[0]),
@@ -183,10 +184,16 @@ def mixed_case(number: int, *, dtype: str = "float64") -> Case:
     return random_case(number, kind=list(LAYERS)[number % len(LAYERS)], dtype=dtype)
 
 
-def held_in(dtype: str, optimizer: Optimizer) -> Optimizer:
-    """The optimizer with an epsilon that the dtype can tell from 0; with 1e-8 float16 soon has infinite weights."""
-    nothing = dtype == "float16" and np.float16(getattr(optimizer, "epsilon", 1.0)) == 0
-    return replace(optimizer, epsilon=2.0**-10) if nothing else optimizer  # type: ignore[call-arg]
+def held_in(dtype: str, part: P) -> P:
+    """The optimizer or the layer with an epsilon that the dtype has room for.
+
+    With an optimizer's 1e-8, which is 0 in float16, weights are soon infinite. Of a normalisation's 1e-5 the derivative
+    of ``(variance + epsilon)^(-1/2)`` is beyond the largest number: where a row is nearly flat, a framework that
+    differentiates that has no gradient at all.
+    """
+    least = 2.0**-10 if isinstance(part, Layer) else 2.0**-25
+    small = dtype == "float16" and 0 < getattr(part, "epsilon", 1.0) <= least
+    return replace(part, epsilon=2.0**-10) if small else part  # type: ignore[call-arg, type-var]
 
 
 class Drawn:
@@ -485,7 +492,9 @@ class Drawn:
             stride = (self.whole(1, 2), 1) if self.chance(0.4) else (1, self.whole(1, 2))
             options: dict[str, Any] = {"bias": False} if self.chance(0.15) else {}
             if min(self.shape[2:]) > 3 and self.chance(0.3):
-                options["dilation"] = self.one_of((1, 2), (3, 1), (2, 1))
+                dilation = self.one_of((1, 2), (3, 1), (2, 1))
+                if dilation[1] * (kernel[1] - 1) < self.shape[3] + 2 * padding[1]:
+                    options["dilation"] = dilation
             inputs, outputs = self.shape[1], self.width()
             if inputs < 10 and self.chance(0.2):  # a group for each channel
                 outputs, options["groups"] = 2 * inputs, inputs
@@ -564,6 +573,8 @@ class Drawn:
         wanted = {kind} if kind else set(NORMALISATIONS)
         while self.form == "images" and wanted.isdisjoint(self.normalisations()):
             self.transposed()  # to images that are large enough
+        if self.form != "images" and self.shape[-1] == 1 and wanted.isdisjoint(self.normalisations()):
+            self.dense(self.width())
         chosen = kind or self.one_of(*self.normalisations())
         epsilon = self.one_of(1e-5, 2.0**-10, 2.0**-6)
         if chosen == "group_norm" and self.chance(0.7):

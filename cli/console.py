@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 FILE_WIDTH = 200
 """Columns of characters where the output is no terminal."""
+
+SECONDS_BETWEEN_LINES = 30
+"""How often a line says who computes, where the errors go to a file."""
 
 
 def console() -> Console:
@@ -30,11 +34,23 @@ def console() -> Console:
 
 @contextmanager
 def progress(case: str) -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that says who computes; nothing where the errors go to a file."""
+    """A line on the terminal that says who computes; where the errors go to a file, one from time to time."""
     from rich.console import Console
 
-    with Console(stderr=True).status(case) as status:
-        yield lambda subject: status.update(f"{case}: {subject}")
+    errors = Console(stderr=True)
+    if errors.is_terminal:
+        with errors.status(case) as status:
+            yield lambda subject: status.update(f"{case}: {subject}")
+        return
+    said = monotonic()
+
+    def say(subject: str) -> None:
+        nonlocal said
+        if monotonic() - said >= SECONDS_BETWEEN_LINES:
+            said = monotonic()
+            typer.echo(f"{case}: {subject}", err=True)
+
+    yield say
 
 
 @contextmanager

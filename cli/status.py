@@ -28,11 +28,13 @@ def conclusion(agreements: Sequence[Agreement], status: int) -> str:
     if status == AGREES:
         subjects = [subject for found in agreements for subject in found.subjects.values()]
         tensors = [tensor for subject in subjects for tensor in subject.tensors]
-        kinks = sum("kink" in (tensor.verdict, tensor.end_to_end) for tensor in tensors)
+        left_open = sum(tensor.verdict == "kink" for tensor in tensors)
+        kinks = sum(tensor.end_to_end == "kink" for tensor in tensors)
         left_out = sum(subject.verdict == "unsupported" for subject in subjects)
         beyond = f"; {kinks} differ end to end, beyond masks that rounding leaves undecided" if kinks else ""
         unsupported = f"; {left_out} unsupported, which is no agreement" if left_out else ""
-        return f"{len(tensors)} tensors compared, all agree{beyond}{unsupported}"
+        some = f"{len(tensors) - left_open} agree, {left_open} as far as rounding lets one tell"
+        return f"{len(tensors)} tensors compared, {some if left_open else 'all agree'}{beyond}{unsupported}"
     if status == NOTHING:
         bare = [found for found in agreements if not found.ok]
         hint = "" if any(found.subjects for found in bare) else ": no framework is installed (see crosscheck doctor)"

@@ -168,11 +168,13 @@ def describe(subject: SubjectAgreement) -> str:
     total = len(subject.tensors)
     if subject.reason:
         return f"{subject.verdict}: {subject.reason}"
-    kinks = sum("kink" in (tensor.end_to_end, tensor.local) for tensor in subject.tensors)
+    kinks = sum(tensor.end_to_end == "kink" and tensor.verdict == "agree" for tensor in subject.tensors)
     note = f" ({kinks} beyond a mask that rounding leaves undecided, judged by their own operation)" if kinks else ""
     if subject.verdict == "agree":
         return f"all {total} tensors agree{note}"
-    line = f"{subject.verdict}: {subject.count('agree')} of {total} tensors agree"
+    line = f"{subject.verdict}: {subject.count('agree')} of {total} tensors agree{note}"
+    if subject.count("kink"):
+        line += f", {subject.count('kink')} as far as rounding lets one tell"
     if subject.count("not given"):
         line += f", {subject.count('not given')} not given"
     if subject.first_divergence is None:

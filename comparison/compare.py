@@ -163,7 +163,8 @@ class Comparison:
         self.tolerance.local(case, own, judge)
         disagree = {name for name, one in found.items() if one.outcome == "disagree"}
         if disagree:
-            # A mask on what the subject recorded is decided by its own values; rounding may leave any other open.
+            # A mask on what the subject recorded is decided by its own values; rounding may leave any other open, and
+            # whether what it did not record has overflowed.
             failing = [operation for operation in self.operations if not disagree.isdisjoint(operation.outputs)]
             self.tolerance.local(reduced(case, self.operations, own, failing), own, judge_undecided, undecided=True)
         return found
@@ -182,8 +183,8 @@ class Comparison:
         return Found.of(expected, own, self.tolerance.limit, self.baseline.dtype_of(name))
 
     def reconsidered(self, name: str, found: Found, undecided: Expected, own: Array) -> Found:
-        """The same where rounding leaves masks open: a kink, if that is enough to explain the difference."""
-        enough = self.found(name, undecided, own).outcome == "agree"
+        """The same where rounding leaves something open: a kink, if that is enough to explain the difference."""
+        enough = self.found(name, undecided, own).outcome != "disagree"
         return replace(found, outcome="kink", failed=None) if enough else found
 
     def tensor(
@@ -247,7 +248,7 @@ class Found:
         expected = told(expected, own)
         figures = figures_of(expected, own, limit, dtype)
         if figures.agrees:
-            return cls(expected, figures, "agree" if bounded else "not compared")
+            return cls(expected, figures, "agree" if bounded else "kink")
         return cls(expected, figures, "disagree", failed_check(expected.value, own))
 
     def described(self) -> dict[str, Any]:

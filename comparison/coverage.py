@@ -2,7 +2,8 @@
 
 Local: each operation on the subject's own inputs. The worst ``|subject - reference| / sigma`` says how near correct
 code comes to the limit; the median of ``sigma / |subject - reference|`` how generous sigma is. How sharp it is shows
-in the tensors that are refused once they are scaled by a ten thousandth.
+in the tensors that are refused once they are scaled by a ten thousandth: all that a sound rule can refuse. It cannot
+refuse what is nothing but rounding, nor a difference of nearly equal numbers of which fewer digits are left.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from .tolerance import Computed, Expected, Judge
 SCALED = 1 + 1e-4
 """What every tensor is multiplied by, to see whether it is refused then."""
 
+NOTHING = 64.0
+"""Within so many sigma of 0 is nothing but rounding, that of earlier operations included."""
+
 
 @dataclass
 class Strayed:
@@ -30,31 +34,54 @@ class Strayed:
     over: list[Array] = field(default_factory=list)
     """Sigma over the error, of the elements whose error is not 0."""
     tensors: int = 0
-    """Those that are not 0 everywhere, or without a bound."""
+    """Those in which a ten thousandth of some element is more than correct code may differ by either way."""
     refused: int = 0
     """How many of these would be refused, were they scaled."""
+    rounding: int = 0
+    """Those that are nothing but rounding. Such is the gradient of a bias that a softmax or a normalisation undoes."""
+    few_digits: int = 0
+    """Those between."""
 
     def add(self, expected: Expected, own: Array, case: str, limit: float) -> None:
         """Add the elements of one tensor."""
+        value, sigma, given = bounded(expected, own)
+        error = np.abs(given - value)
+        self.worst = max(self.worst, distance(expected, own))
+        self.elements += value.size
+        self.networks.add(case)
+        seen = error > 0
         with np.errstate(all="ignore"):
-            value, sigma = np.broadcast_arrays(expected.value, expected.sigma)
-            error = np.abs(own.astype(value.dtype) - value)
-            ratio = np.where(error == 0, 0, error / sigma)
-            usable = np.isfinite(value) & np.isfinite(own) & np.isfinite(sigma)
-            self.worst = max(self.worst, float(ratio[usable].max(initial=0)))
-            self.elements += int(usable.sum())
-            self.networks.add(case)
-            seen = usable & (error > 0)
             self.over.append((sigma[seen] / error[seen]).astype(np.float32))
-            apart = np.abs(own.astype(value.dtype) * SCALED - value)[usable]
-            self.tensors += bool(np.any(own[usable]))
-            self.refused += bool(np.any(own[usable]) and np.any(apart > limit * sigma[usable]))
+        size = np.abs(value)
+        if np.any(size * (SCALED - 1) > 2 * limit * sigma):
+            self.tensors += 1
+            self.refused += bool(np.any(np.abs(given * SCALED - value) > limit * sigma))
+        elif np.any(size > NOTHING * sigma):
+            self.few_digits += 1
+        elif size.any():
+            self.rounding += 1
 
     @property
     def median(self) -> float:
         """The median of sigma over the actual error; NaN where there was none."""
         ratios = np.concatenate(self.over) if self.over else np.zeros(0)
         return float(np.median(ratios)) if ratios.size else float("nan")
+
+
+def bounded(expected: Expected, own: Array) -> tuple[Array, Array, Array]:
+    """What is expected of the elements that have a bound, their sigma, and what the subject has."""
+    value, sigma = np.broadcast_arrays(expected.value, expected.sigma)
+    given = own.astype(value.dtype)
+    usable = np.isfinite(value) & np.isfinite(given) & np.isfinite(sigma)
+    return value[usable], sigma[usable], given[usable]
+
+
+def distance(expected: Expected, own: Array) -> float:
+    """The largest error of these elements in sigmas."""
+    value, sigma, given = bounded(expected, own)
+    error = np.abs(given - value)
+    with np.errstate(all="ignore"):
+        return float(np.where(error == 0, 0.0, error / sigma).max(initial=0))
 
 
 @dataclass
@@ -77,6 +104,8 @@ class Coverage:
             mine.over += seen.over
             mine.tensors += seen.tensors
             mine.refused += seen.refused
+            mine.rounding += seen.rounding
+            mine.few_digits += seen.few_digits
 
     @property
     def worst(self) -> float:
@@ -94,6 +123,8 @@ class Watched:
     subject: str = ""
     """Whose tensors these are."""
     rule: Computed = field(default_factory=Computed)
+    beyond: set[str] = field(default_factory=set)
+    """The tensors beyond the limit, whose elements count once what rounding leaves undecided is open."""
 
     @property
     def limit(self) -> float:
@@ -106,9 +137,12 @@ class Watched:
         kinds = {name: operation.kind for operation in self.operations for name in operation.outputs}
 
         def both(name: str, expected: Expected) -> None:
-            if name in own and not undecided:
+            if name in own:
                 seen = self.coverage.of(self.subject, case.dtype, kinds[name])
-                seen.add(expected, own[name], case.name, self.limit)
+                if not undecided and distance(expected, own[name]) > self.limit:
+                    self.beyond.add(name)
+                elif undecided == (name in self.beyond):
+                    seen.add(expected, own[name], case.name, self.limit)
             judge(name, expected)
 
         return self.rule.local(case, own, both, undecided=undecided)

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from ..arithmetic.tracked import Tracked, tracked
+from ..arithmetic.tracked import NEAR, Tracked, tracked
 from ..reference import Case, Trace
 from ..reference.dtypes import DTYPES, cast, limits
 from ..reference.layers import Array
@@ -133,13 +133,23 @@ def with_rounded_rates(case: Case) -> Case:
 
 
 def expectation(made: Array, dtype: str) -> Expected:
-    """A tracked tensor as what to expect of a subject in the dtype: what overflows there is infinite."""
+    """A tracked tensor as what to expect of a subject in the dtype: what overflows there is infinite.
+
+    Where open masks count as open, so does whether a number overflows that is near the largest one.
+    """
     assert isinstance(made, Tracked)
     value, sigma = made.value, made.sigma
-    with np.errstate(over="ignore"):
-        rounded = cast(value, dtype)
-    overflowed: Array = np.where(np.isinf(rounded), rounded.astype(value.dtype), value)
+    overflowed = np.where(overflows(value, dtype), np.copysign(np.inf, value), value)
+    if made.spread:
+        size, near = np.abs(value), NEAR * sigma
+        sigma = np.where(overflows(size + near, dtype) & ~overflows(size - near, dtype), np.inf, sigma)
     return Expected(overflowed, sigma)
+
+
+def overflows(value: Array, dtype: str) -> Array:
+    """Which values are infinite in the dtype."""
+    with np.errstate(over="ignore"):
+        return np.isinf(cast(value, dtype))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

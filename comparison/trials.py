@@ -8,12 +8,14 @@ lists the fault. A convention must be called one, and never a fault.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -189,7 +191,10 @@ class Bench:
         """Run the case with a fault, or with another convention, and compare."""
         right, faulty = self.comparison.baseline, run(self.case, fault.start, str(fault))
         found = self.comparison.of(faulty)
-        failing = {tensor.operation for tensor in found.tensors if tensor.verdict == "disagree"}
+        # What the right run does not have, as a slot of another name, is made by an operation of the faulty one.
+        makers = {name: operation.name for operation in faulty.operations for name in operation.outputs}
+        disagree = [tensor for tensor in found.tensors if tensor.verdict == "disagree"]
+        failing = {tensor.operation or makers[tensor.name] for tensor in disagree}
         makes = {operation.name for operation in right.operations if fault.makes(operation)}
         naming = {one.operation for one in found.diagnosis if (one.kind, one.cause) == (kind, fault.name)}
         return Trial(
@@ -233,12 +238,14 @@ def correct_runs(
 ) -> tuple[list[CorrectRun], Coverage]:
     """Random networks in a framework, in every dtype the same ones, and how far they stray.
 
+    Where an input lies at a kink exactly, as it soon does where few digits are left, the framework's convention counts.
+
     Raises:
         NotInstalled: the framework is not there.
     """
     adapter, coverage, runs = load_adapter(subject), Coverage(), []
     for seed in seeds:
-        case = mixed_case(seed, dtype=dtype)
+        case = adapter.followed(mixed_case(seed, dtype=dtype))
         progress(f"{case.name}, {dtype}: {subject}")
         if reason := adapter.unsupported(case):
             runs.append(CorrectRun(case.name, subject, dtype, "unsupported", reason, 0.0))
@@ -286,15 +293,21 @@ def everything(
         for start in range(0, number, PORTION)
     ]
     with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"))) if jobs > 1 else None
+        workers = partial(ProcessPoolExecutor, jobs, get_context("spawn"), initializer=end_with_parent)
+        pool = stack.enter_context(workers()) if jobs > 1 else None
+
+        def told(what: str, function: Callable[..., R], *arguments: Any) -> Callable[[], R]:
+            return done_by(pool, partial(progress, what), function, *arguments)
+
         # What takes longest first.
-        correct = [done_by(pool, correct_runs, seeds, subject, dtype) for subject, dtype, seeds in portions]
-        faulty = [(case, dtype, done_by(pool, all_planted, case, dtype, sites)) for dtype in dtypes for case in cases]
-        for case, dtype, planted_ones in faulty:
-            progress(f"{case.name}, {dtype}")
+        correct = [
+            told(f"{subject}, {dtype}, random networks from {seeds.start}", correct_runs, seeds, subject, dtype)
+            for subject, dtype, seeds in portions
+        ]
+        faulty = [told(f"{case.name}, {dtype}", all_planted, case, dtype, sites) for dtype in dtypes for case in cases]
+        for planted_ones in faulty:
             trials.trials += planted_ones()
-        for (subject, dtype, seeds), result in zip(portions, correct, strict=True):
-            progress(f"{subject}, {dtype}, random networks from {seeds.start}")
+        for result in correct:
             runs, coverage = result()
             trials.correct += runs
             trials.coverage.merge(coverage)
@@ -305,11 +318,34 @@ PORTION = 20
 """How many random networks a process takes at a time."""
 
 
+def end_with_parent() -> None:
+    """Have this process end when the one that started it does, were it killed: nobody would tell it otherwise."""
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def all_planted(case: Case, dtype: str, sites: int) -> list[Trial]:
     """What ``planted`` yields, as a list."""
     return list(planted(case, dtype, sites=sites))
 
 
-def done_by(pool: ProcessPoolExecutor | None, function: Callable[..., R], *arguments: Any) -> Callable[[], R]:
-    """The result of a call, when it is asked for; in another process, where there is a pool."""
-    return pool.submit(function, *arguments).result if pool else partial(function, *arguments)
+def done_by(
+    pool: ProcessPoolExecutor | None, tell: Callable[[], None], function: Callable[..., R], *arguments: Any
+) -> Callable[[], R]:
+    """The result of a call, when it is asked for; in another process, where there is a pool, which tells at its end."""
+    if pool:
+        future = pool.submit(function, *arguments)
+        future.add_done_callback(lambda _: tell())
+        return future.result
+
+    def here() -> R:
+        tell()
+        return function(*arguments)
+
+    return here

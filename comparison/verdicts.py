@@ -10,7 +10,8 @@ Verdict: TypeAlias = Literal[
 ]
 """The closed vocabulary. A tensor starts as ``not compared``, and only a comparison makes it ``agree``.
 
-``kink``: it differs, by no more than what a mask or a sign that rounding leaves undecided can make of it.
+``kink``: it differs by no more than what rounding leaves undecided can make of it: a mask or a sign, whether a number
+on the way overflows, a quotient whose denominator may be 0.
 """
 
 Outcome: TypeAlias = Literal["agree", "disagree", "kink", "not compared"]

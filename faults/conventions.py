@@ -36,10 +36,16 @@ def alternatives(case: Case) -> Iterator[Fault]:
             node.layer, node.name, partial(in_layer, node.name), makes_in(node.name, ("forward", "backward"))
         )
     for term in case.losses:
-        yield from changed(
-            term.loss, term.name, partial(in_loss, term.name), makes_in(term.name, ("forward", "backward"))
-        )
+        makes = makes_in(term.name, ("forward", "backward"))
+        for other in changed(term.loss, term.name, partial(in_loss, term.name), makes):
+            # Of several losses, the weighted sum takes all elements of each: how many, the reduction says.
+            yield replace(other, makes=partial(or_weighs, makes)) if other.name.startswith("reduction") else other
     yield from changed(case.optimizer, "", in_optimizer, lambda operation: operation.phase == "update")
+
+
+def or_weighs(makes: Callable[[Operation], bool], operation: Operation) -> bool:
+    """Whether an operation is one of those, or the weighted sum of several losses."""
+    return operation.kind == "weighted_sum" or makes(operation)
 
 
 def changed(

@@ -95,7 +95,7 @@ class ClipByGlobalNorm(Clip):
     def clipped(self, gradients: Gradients) -> dict[str, Array]:
         norm = np.sqrt(reduce(add, [np.square(dw).sum() for dw in gradients.values()]))
         factor = self.limit / (norm + self.epsilon)
-        factor = np.where(factor < 1, factor, np.ones_like(factor))
+        factor = np.where(factor >= 1, np.ones_like(factor), factor)  # NaN stays NaN, and all gradients become it
         return {name: dw * factor for name, dw in gradients.items()}
 
 

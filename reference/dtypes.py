@@ -73,6 +73,18 @@ def limits(dtype: str) -> tuple[float, float, float]:
         return float(info.eps) / 2, float(info.smallest_subnormal), float(info.smallest_normal)
 
 
+def largest(dtype: str) -> float:
+    """The largest number of a dtype; infinite for long double, whose float64 cannot hold.
+
+    >>> largest("float16"), largest("bfloat16") == (2 - 2**-7) * 2.0**127
+    (65504.0, True)
+    """
+    if dtype == "bfloat16":
+        return (2 - 2.0**-7) * 2.0**127
+    with np.errstate(over="ignore"):
+        return float(np.finfo(dtype).max)
+
+
 def spacing(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     """The distance from each value, taken as a number of the dtype, to the next one away from 0."""
     with np.errstate(all="ignore"):

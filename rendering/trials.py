@@ -225,6 +225,8 @@ COVERAGE = (
     "worst error / sigma",
     "median sigma / error",
     "refused when scaled",
+    "few digits",
+    "only rounding",
 )
 
 
@@ -240,12 +242,16 @@ def coverage_section(coverage: Coverage) -> Section:
             short(seen.worst),
             short(seen.median) if seen.median == seen.median else "no error",
             f"{seen.refused} of {seen.tensors}",
+            str(seen.few_digits),
+            str(seen.rounding),
         )
         for (subject, dtype, kind), seen in coverage.strayed.items()
     )
     note = (
         "Each operation on the subject's own inputs. 8 sigma are allowed. The median is over the elements that are not "
-        "exactly what is expected. The last column counts the tensors that would be refused if all of their elements "
-        "were larger by a ten thousandth; those without an element that has a bound and is not 0 are left out."
+        "exactly what is expected. Refused when scaled: the tensors that would be refused if all of their elements "
+        "were larger by a ten thousandth, of those in which that is more than correct code may be off, either way. "
+        "Of the others, few digits: the dtype, or the cancellation of nearly equal numbers, leaves fewer than that; "
+        "only rounding: 0 in exact arithmetic, as the gradient of a bias that a softmax or a normalisation undoes."
     )
     return Section("By kind, dtype and subject", note, COVERAGE, sorted(rows), words=3)

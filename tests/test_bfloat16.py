@@ -133,9 +133,9 @@ def test_adam_with_its_usual_rates_has_a_bound() -> None:
     assert [name for name, expected in found.items() if not np.isfinite(expected.sigma).all()] == []
 
 
-def test_a_tensor_that_has_no_bound_is_not_compared() -> None:
+def test_a_tensor_that_has_no_bound_is_left_open() -> None:
     expected = Expected(np.array([1.0, 2.0]), np.array([np.inf, np.inf]))
-    assert Found.of(expected, np.array([5.0, np.nan]), 8.0, "float64").outcome == "not compared"
+    assert Found.of(expected, np.array([5.0, np.nan]), 8.0, "float64").outcome == "kink"
     half = Expected(expected.value, np.array([np.inf, 1e-9]))
     assert Found.of(half, np.array([5.0, 2.0]), 8.0, "float64").outcome == "agree"
     assert Found.of(half, np.array([5.0, 2.5]), 8.0, "float64").outcome == "disagree"

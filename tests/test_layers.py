@@ -594,6 +594,16 @@ def test_which_convention_a_framework_has_at_a_kink(name: str, framework: str) -
     assert np.all(np.isclose(found, expected, rtol=1e-14, atol=0)) == same[framework]
 
 
+@every_kink
+@every_framework
+def test_an_adapter_declares_which_convention_its_framework_has(name: str, framework: str) -> None:
+    """A layer that follows it has the framework's derivative, whatever its own convention was."""
+    trial, drawn, _ = at_kinks(AT_KINKS[name][0], "float64")
+    found = FRAMEWORKS[framework](trial, drawn).dinputs[0]
+    own = Trial(load_adapter(framework).own_at_kinks(trial.layer), trial.shapes)
+    np.testing.assert_allclose(found, by_hand(own, drawn).dinputs[0], rtol=1e-14)
+
+
 ACTIVATIONS = {
     name
     for module in (activations, rectifiers, hard, gated)

@@ -18,7 +18,7 @@ from ...reference.layers import Array
 from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
-from .parts import CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors, build_schedule, schedule_limits
+from .parts import AT_KINKS, CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors, build_schedule, schedule_limits
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64
@@ -136,6 +136,7 @@ class Jax(contract.Adapter):
     name: ClassVar[str] = "jax"
     dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "bfloat16", "float32", "float64"})
     parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
+    at_kinks = AT_KINKS
 
     def devices(self) -> tuple[str, ...]:
         platforms = {device.platform for device in jax.devices()}

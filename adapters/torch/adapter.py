@@ -20,6 +20,7 @@ from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
 from .parts import (
+    AT_KINKS,
     CLIPS,
     LAYERS,
     LOSSES,
@@ -123,6 +124,7 @@ class Torch(contract.Adapter):
     name: ClassVar[str] = "torch"
     dtypes: ClassVar[frozenset[str]] = frozenset(DTYPES)
     parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
+    at_kinks = AT_KINKS
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)

@@ -105,7 +105,7 @@ class Adafactor(Optimizer):
         else:
             whole = mean(new["row_variance"], -2)
             whole = np.maximum(whole, self.epsilon) if self.epsilon_in == "floor" else whole
-            v = new["row_variance"] / whole * new["column_variance"]
+            v = new["row_variance"] * new["column_variance"] / whole
         return np.maximum(v, self.epsilon * self.epsilon) if self.epsilon_in == "floor" else v
 
     def clipped(self, u: Array) -> Array:

@@ -77,14 +77,15 @@ class Rprop(Optimizer):
 
     ::
 
-        turn              = sign(gradient) * sign(previous_gradient)
+        turn              = sign(gradient * previous_gradient)
         step_size         = step_size * (grow where turn > 0, shrink where turn < 0, 1 where it is 0)
         step_size         = min(max(step_size, smallest), largest)
         g                 = gradient                          (0 where turn < 0)
         weight            = weight - sign(g) * step_size
         previous_gradient = g
 
-    Where the sign has changed the element waits for one step. The learning rate of the first step is the size of every
+    Where the sign has changed the element waits for one step. Of gradients so small that their product is 0 in the
+    dtype (in float16, below 2e-4 both) it counts as unchanged. The learning rate of the first step is the size of every
     step at the start; the others have no meaning here.
 
     ``applies`` is which step the weight takes: ``this``, as above, or the ``last`` one, as optax does, where the weight
@@ -146,7 +147,7 @@ class Rprop(Optimizer):
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         if self.applies == "last":
             return self.update_late(weight, dweight, slots)
-        turn = sign(dweight) * sign(slots["previous_gradient"])
+        turn = sign(dweight * slots["previous_gradient"])
         step_size = self.resized(slots["step_size"], turn)
         g = np.where(turn < 0, np.zeros_like(dweight), dweight)
         return weight - sign(g) * step_size, {"step_size": step_size, "previous_gradient": g}
@@ -154,7 +155,7 @@ class Rprop(Optimizer):
     def update_late(self, weight: Array, dweight: Array, slots: Slots) -> Updated:
         """The update by the step of before."""
         before, zero = slots["previous_update"], np.zeros_like(dweight)
-        turn = sign(dweight) * sign(before)
+        turn = sign(dweight * before)
         step_size = self.resized(slots["step_size"], turn)
         step = np.where(turn < 0, zero, sign(dweight) * step_size)
         return weight - np.where(turn < 0, zero, before), {"step_size": step_size, "previous_update": step}

@@ -7,6 +7,7 @@ are the reference's own.
 from __future__ import annotations
 
 from . import activations, affine, attention, convolution, normalisation, pooling, positions, recurrent, structure
+from .activations import AT_KINKS
 from .base import LayerPart, Rate, Tensor, Tensors
 from .clipping import CLIPS
 from .losses import LOSSES
@@ -23,4 +24,15 @@ LAYERS: dict[str, LayerPart] = {
 }
 """Every layer that can be expressed in JAX, by its kind."""
 
-__all__ = ["CLIPS", "LAYERS", "LOSSES", "OPTIMIZERS", "Rate", "Tensor", "Tensors", "build_schedule", "schedule_limits"]
+__all__ = [
+    "AT_KINKS",
+    "CLIPS",
+    "LAYERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "Rate",
+    "Tensor",
+    "Tensors",
+    "build_schedule",
+    "schedule_limits",
+]

@@ -5,6 +5,9 @@ At a kink jax.nn has the derivative that it has, whatever the case's convention 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -56,3 +59,12 @@ LAYERS: dict[str, LayerPart] = {
     "softmax": LayerPart("native", lambda layer, x, params: jax.nn.softmax(x, axis=-1)),
     "log_softmax": LayerPart("native", lambda layer, x, params: jax.nn.log_softmax(x, axis=-1)),
 }
+
+AT_KINKS: dict[str, Callable[[Any], dict[str, str]]] = {
+    "leaky_relu": lambda layer: {"at_zero": "right"},
+    **dict.fromkeys(("elu", "selu"), lambda layer: {"at_zero": "left"}),
+    "hardtanh": lambda layer: {"at_bounds": "inside" if (layer.low, layer.high) == (-1, 1) else "outside"},
+    "hard_swish": lambda layer: {"at_bounds": "outside"},
+    "relu6": lambda layer: {"at_six": "outside"},
+}
+"""The conventions at kinks that there is no choice of."""

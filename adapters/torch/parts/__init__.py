@@ -12,6 +12,7 @@ from torch import nn
 from ....reference.layers import Layer
 from ....reference.losses import Loss
 from . import activations, affine, attention, convolution, normalisation, pooling, positions, recurrent, structure
+from .activations import AT_KINKS
 from .base import LayerPart
 from .clipping import CLIPS
 from .losses import LOSSES
@@ -38,6 +39,7 @@ def build_loss(loss: Loss) -> nn.Module:
 
 
 __all__ = [
+    "AT_KINKS",
     "CLIPS",
     "LAYERS",
     "LOSSES",

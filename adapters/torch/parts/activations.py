@@ -6,6 +6,7 @@ docs/decisions/kinks.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -84,3 +85,10 @@ LAYERS: dict[str, LayerPart] = {
     "softmax": LayerPart("native", lambda layer, **like: nn.Softmax(dim=-1)),
     "log_softmax": LayerPart("native", lambda layer, **like: nn.LogSoftmax(dim=-1)),
 }
+
+AT_KINKS: dict[str, Callable[[Any], dict[str, str]]] = {
+    **dict.fromkeys(("leaky_relu", "prelu", "elu", "selu"), lambda layer: {"at_zero": "left"}),
+    **dict.fromkeys(("hardtanh", "hard_swish"), lambda layer: {"at_bounds": "outside"}),
+    "relu6": lambda layer: {"at_six": "outside"},
+}
+"""The conventions at kinks that there is no choice of."""
