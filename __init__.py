@@ -46,13 +46,14 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 
 
 def __getattr__(name: str) -> Any:
+    # By the package's own name: pytest imports this file by that of the checkout's folder, whatever that is.
     if name == "__all__":
-        return sorted([*_HOME_OF, *import_module(".reference", __name__).__all__])
+        return sorted([*_HOME_OF, *import_module("crosscheck.reference").__all__])
     if name == "cases":
-        return import_module(".cases", __name__)
+        return import_module("crosscheck.cases")
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f".{_HOME_OF.get(name, 'reference')}", __name__)
+    home = import_module(f"crosscheck.{_HOME_OF.get(name, 'reference')}")
     if name not in _HOME_OF and name not in home.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(home, name)
