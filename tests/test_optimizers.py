@@ -8,9 +8,14 @@ from typing import Any
 import crosscheck as cc
 import numpy as np
 import pytest
-from crosscheck.arithmetic.tracked import tracked
+from crosscheck.arithmetic.ball import balls
+from crosscheck.arithmetic.base import raw
+from crosscheck.arithmetic.bfloat16 import BFloat16
+from crosscheck.arithmetic.poison import Poison
+from crosscheck.arithmetic.tracked import Tracked, tracked
 from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Optimizer
+from crosscheck.reference.optimizers import base
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -435,6 +440,56 @@ def test_an_optimizer_treats_every_element_alike(optimizer: Optimizer) -> None:
     column = by_hand(optimizer, weight[:, 2], [gradient[:, 2] for gradient in gradients])
     for both, part in zip(whole, column, strict=True):
         np.testing.assert_array_equal(both["weight"][:, 2], part["weight"])
+
+
+ARITHMETICS: dict[str, Callable[[Array], Any]] = {
+    "ordinary": lambda array: array,
+    "tracked": tracked("float64").lift,
+    "bfloat16": BFloat16.lift,
+    "poison": Poison.lift,
+    "balls": balls().lift,
+}
+
+
+@pytest.mark.parametrize("lift", ARITHMETICS.values(), ids=ARITHMETICS)
+@pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
+def test_some_rows_at_a_time_make_the_same_weight(
+    optimizer: Optimizer, lift: Callable[[Array], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, gradients = draw("float32" if lift == BFloat16.lift else "float64")
+    at_once = by_hand(optimizer, lift(weight), [*map(lift, gradients)])
+    monkeypatch.setattr(base, "PIECE", 10)
+    in_pieces = by_hand(optimizer, lift(weight), [*map(lift, gradients)])
+    for expected, found in zip(at_once, in_pieces, strict=True):
+        assert [*found] == [*expected]
+        for name, array in found.items():
+            assert type(array) is type(expected[name])
+            np.testing.assert_array_equal(values(array), values(expected[name]))
+
+
+def values(array: Any) -> Array:
+    """What an array of any arithmetic holds, without the error that it carries beside it."""
+    held: Array = array.value if isinstance(array, Tracked | BFloat16) else raw(array)
+    return held.astype(str) if held.dtype == object else held
+
+
+@pytest.mark.parametrize(("size", "rows"), [(2, [1] * 5), (3, [1] * 5), (8, [2, 2, 1]), (14, [4, 1]), (15, [5])])
+def test_a_piece_is_of_whole_rows(size: int, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "PIECE", size)
+    seen: list[tuple[int, ...]] = []
+
+    @base.elementwise
+    def update(self: object, weight: Array, dweight: Array, slots: dict[str, Array], learning_rate: float) -> Any:
+        seen.extend([weight.shape, dweight.shape, slots["like"].shape, slots["step"].shape])
+        return weight - learning_rate * dweight, {"step": slots["step"] + 1, "like": slots["like"] + dweight}
+
+    weight, dweight = draw("float64")[0].T, draw("float64")[1][0].T
+    made, new = update(None, weight, dweight, {"step": np.zeros(()), "like": weight}, 0.5)
+    assert seen == [shape for count in rows for shape in (*[(count, 3)] * 3, ())]
+    assert [*new] == ["step", "like"]
+    assert new["step"] == 1
+    np.testing.assert_array_equal(made, weight - 0.5 * dweight)
+    np.testing.assert_array_equal(new["like"], weight + dweight)
 
 
 @every_dtype
