@@ -34,7 +34,9 @@ from planting import PROBE, plant, probed
 
 HERE = Path(__file__).parent
 
-TESTS = "layers losses optimizers schedules step article article_digits subset dtypes balls cases examples".split()
+TESTS = """
+layers losses optimizers schedules step training article article_digits subset dtypes balls cases examples
+""".split()
 """What specifies the reference: ``tests/test_NAME.py``."""
 
 LEFT_OUT = "not jax and not readme and not crosscheck.api and not survives_saving and not whatever_a_file_says"
