@@ -39,7 +39,8 @@ def elementwise(update: Update) -> Update:
     def updated(self: Optimizer, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         if weight.size <= PIECE:
             return update(self, weight, dweight, slots, learning_rate)
-        made, remembered = np.empty_like(weight), {}
+        made = np.empty_like(weight)
+        remembered: dict[str, Array] = {}
         rows = max(1, PIECE * len(weight) // weight.size)
         for first in range(0, len(weight), rows):
             piece = slice(first, first + rows)
