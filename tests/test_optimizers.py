@@ -16,6 +16,7 @@ from crosscheck.arithmetic.tracked import Tracked, tracked
 from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Optimizer
 from crosscheck.reference.optimizers import base
+from formulas import FORMULAS
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -418,6 +419,14 @@ def test_muon_updates_matrices_alone() -> None:
     assert str(caught.value) == f"weights.y.bias: expected {expected}; received shape (1,)"
 
 
+@pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
+def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer) -> None:
+    weight, gradients = draw("float64")
+    found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
+    expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, RATES)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
 # --------------------------------------------------------------------------------------- what the optimizers promise
 
 
@@ -501,29 +510,85 @@ def test_ordinary_arrays_keep_their_dtype_and_are_right(optimizer: Optimizer, dt
     assert_same(found, in_tracked(optimizer, weight, gradients))
 
 
-def test_a_convention_without_effect_keeps_its_default() -> None:
-    without: dict[str, Callable[[], object]] = {
-        "decay: expected 'coupled' without weight decay; received 'decoupled'": lambda: cc.Adam(0.1, decay="decoupled"),
-        "decay: expected 'coupled' without momentum; received 'decoupled'": (
-            lambda: cc.SGD(0.1, weight_decay=0.1, decay="decoupled")
-        ),
-        "epsilon_in: expected 'outside' without an epsilon; received 'root'": (
-            lambda: cc.RMSprop(0.1, epsilon=0.0, epsilon_in="root")
-        ),
-        "epsilon_in: expected 'outside' or 'root' where no bias is corrected; received 'uncorrected'": (
-            lambda: cc.Adam(0.1, bias_correction=False, epsilon_in="uncorrected")
-        ),
-        "rate_in: expected 'outside' without momentum; received 'velocity'": lambda: cc.RMSprop(
-            0.1, rate_in="velocity"
-        ),
-        "maximum_of: expected 'raw' where no bias is corrected; received 'corrected'": (
-            lambda: cc.AMSGrad(0.1, bias_correction=False, maximum_of="corrected")
-        ),
-    }
-    for message, make in without.items():
+USED: dict[str, tuple[Callable[..., object], dict[str, object], list[dict[str, object]], list[dict[str, object]]]] = {
+    "'coupled' without weight decay": (cc.Adam, {"decay": "decoupled"}, [{"weight_decay": 5e-324}], [{}]),
+    "'coupled' without momentum": (
+        partial(cc.SGD, weight_decay=0.1),
+        {"decay": "decoupled"},
+        [{"momentum": 5e-324}],
+        [{}],
+    ),
+    "0 without momentum": (cc.SGD, {"dampening": 5e-324}, [{"momentum": 5e-324}], [{}]),
+    "false without momentum or with dampening": (
+        cc.SGD,
+        {"nesterov": True},
+        [{"momentum": 5e-324}],
+        [{}, {"momentum": 0.5, "dampening": 5e-324}],
+    ),
+    "'outside' without an epsilon": (cc.RMSprop, {"epsilon_in": "root"}, [{"epsilon": 5e-324}], [{"epsilon": 0.0}]),
+    "'outside' without momentum": (cc.RMSprop, {"rate_in": "velocity"}, [{"momentum": 5e-324}], [{}]),
+    "false with a rho of 0": (cc.RMSprop, {"centred": True}, [{"rho": 5e-324}], [{"rho": 0.0}]),
+    "True with no moving average": (
+        cc.Adam,
+        {"bias_correction": False},
+        [{"beta1": 0.0}, {"beta2": 0.0}, {"beta1": 0.0, "beta2": 5e-324}],
+        [{"beta1": 0.0, "beta2": 0.0}],
+    ),
+    "'outside' or 'root' where no bias is corrected": (
+        cc.Adam,
+        {"epsilon_in": "uncorrected"},
+        [{"beta2": 5e-324}],
+        [{"bias_correction": False}, {"beta2": 0.0}],
+    ),
+    "'raw' where no bias is corrected": (
+        cc.AMSGrad,
+        {"maximum_of": "corrected"},
+        [{"beta2": 5e-324}],
+        [{"bias_correction": False}, {"beta2": 0.0}],
+    ),
+    "'maximum' without an epsilon": (cc.Adamax, {"epsilon_in": "outside"}, [{"epsilon": 5e-324}], [{"epsilon": 0.0}]),
+    "'warming' without momentum": (
+        cc.NAdam,
+        {"momentum_schedule": "constant"},
+        [{"beta1": 5e-324}],
+        [{"beta1": 0.0}],
+    ),
+    "'outside' without an epsilon or a bias": (
+        cc.RAdam,
+        {"epsilon_in": "uncorrected"},
+        [{"epsilon": 5e-324, "beta2": 5e-324}],
+        [{"epsilon": 0.0}, {"beta2": 0.0}],
+    ),
+    "True without momentum": (cc.Muon, {"nesterov": False}, [{"momentum": 5e-324}], [{"momentum": 0.0}]),
+    "True without Nesterov's momentum": (
+        cc.Muon,
+        {"bias_correction": False},
+        [{"momentum": 5e-324}],
+        [{"momentum": 0.0}, {"nesterov": False}],
+    ),
+}
+
+
+@pytest.mark.parametrize("expected", USED)
+def test_a_convention_without_effect_keeps_its_default(expected: str) -> None:
+    make, other, with_effect, without = USED[expected]
+    for options in with_effect:
+        make(0.1, **other, **options)
+    for options in without:
         with pytest.raises(cc.CaseError) as caught:
-            make()
-        assert str(caught.value) == message
+            make(0.1, **other, **options)
+        ((field, value),) = other.items()
+        assert str(caught.value) == f"{field}: expected {expected}; received {value!r}"
+        make(0.1, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "other"), [(cc.Adam, "epsilon_in", "root"), (cc.Adagrad, "epsilon_in", "root")]
+)
+def test_an_epsilon_that_is_none_stands_nowhere(make: Callable[..., object], field: str, other: str) -> None:
+    make(0.1, epsilon=5e-324, **{field: other})
+    with pytest.raises(cc.CaseError, match=f"{field}: expected 'outside' without an epsilon; received '{other}'"):
+        make(0.1, epsilon=0.0, **{field: other})
 
 
 def test_gradient_descent_is_the_articles_line() -> None:
@@ -694,10 +759,49 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
-def test_the_ends_of_the_ranges_are_in_them() -> None:
-    assert cc.SGD(0.0, momentum=0.0, dampening=0.0, weight_decay=0.0).learning_rate == 0
-    assert cc.SGD((0.0, 1e300), momentum=2.0**-1074, dampening=0.0).momentum > 0
-    assert cc.Adam(0.0, beta1=0.0, beta2=0.0, epsilon=0.0, weight_decay=0.0).beta1 == 0
+TINY, BELOW_1 = 5e-324, 1 - 2.0**-53
+AT_LEAST_0 = ((0.0, 1e300), (-TINY, inf, nan))
+UNDER_1 = ((0.0, BELOW_1), (-TINY, 1.0, nan))
+ABOVE_0 = ((TINY, 1e300), (0.0, inf, nan))
+RANGES: dict[tuple[Callable[..., object], str], tuple[tuple[float, ...], tuple[float, ...]]] = {
+    **{(kind, "learning_rate"): AT_LEAST_0 for kind in cc.OPTIMIZERS.values()},
+    **{(kind, "weight_decay"): AT_LEAST_0 for kind in (cc.SGD, cc.Adam, cc.Lamb, cc.Adafactor, cc.Muon)},
+    (cc.SGD, "momentum"): UNDER_1,
+    (partial(cc.SGD, momentum=0.5), "dampening"): UNDER_1,
+    (cc.Adagrad, "epsilon"): AT_LEAST_0,
+    (cc.Adagrad, "initial_accumulator"): AT_LEAST_0,
+    (cc.RMSprop, "rho"): UNDER_1,
+    (cc.RMSprop, "momentum"): UNDER_1,
+    (cc.RMSprop, "epsilon"): AT_LEAST_0,
+    (cc.RMSprop, "initial_accumulator"): AT_LEAST_0,
+    (cc.Adadelta, "rho"): UNDER_1,
+    (cc.Adadelta, "epsilon"): ABOVE_0,
+    **{(kind, beta): UNDER_1 for kind in (cc.Adam, cc.Lamb, cc.Lion) for beta in ("beta1", "beta2")},
+    **{(kind, "epsilon"): AT_LEAST_0 for kind in (cc.Adam, cc.Lamb)},
+    (cc.NAdam, "momentum_decay"): AT_LEAST_0,
+    (cc.RAdam, "threshold"): ((4.0, 1e300), (4 - 2.0**-51, inf, nan)),
+    (cc.Rprop, "shrink"): ((TINY, BELOW_1), (0.0, 1.0, nan)),
+    (cc.Rprop, "grow"): ((1 + 2.0**-52, 1e300), (1.0, inf, nan)),
+    (cc.Rprop, "smallest"): ((0.0, 50.0), (-TINY, nan)),
+    (partial(cc.Rprop, smallest=0.5), "largest"): ((0.5, 1e300), (0.5 - 2.0**-54, inf, nan)),
+    **{(cc.Adafactor, name): AT_LEAST_0 for name in ("decay_rate", "smallest_scale")},
+    (cc.Adafactor, "epsilon"): ABOVE_0,
+    (cc.Adafactor, "clip"): ((1.0, 1e300), (BELOW_1, inf, nan)),
+    (cc.Muon, "momentum"): ((TINY, BELOW_1), (-TINY, 1.0, nan)),
+    (cc.Muon, "epsilon"): AT_LEAST_0,
+    (cc.Muon, "iterations"): ((1, 2), (0, -1)),
+}
+
+
+@pytest.mark.parametrize(("make", "field"), RANGES)
+def test_a_range_is_what_it_says(make: Callable[..., Any], field: str) -> None:
+    inside, outside = RANGES[make, field]
+    for value in inside:
+        assert getattr(make(**{"learning_rate": 0.1, field: value}), field) == value
+    for value in outside:
+        with pytest.raises(cc.CaseError) as caught:
+            make(**{"learning_rate": 0.1, field: value})
+        assert (caught.value.key, caught.value.received) == (field, repr(value))
 
 
 @pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=REFUSED)
