@@ -640,27 +640,6 @@ def test_an_element_without_gradient_does_not_move() -> None:
             assert step["weight"][0, 0] == weight[0, 0]
 
 
-def test_what_is_not_said_is_this() -> None:
-    assert vars(cc.SGD(0.1)) == {
-        "learning_rate": 0.1,
-        "momentum": 0.0,
-        "dampening": 0.0,
-        "nesterov": False,
-        "weight_decay": 0.0,
-        "decay": "coupled",
-    }
-    assert vars(cc.Adam(0.1)) == {
-        "learning_rate": 0.1,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "epsilon": 1e-8,
-        "weight_decay": 0.0,
-        "decay": "coupled",
-        "bias_correction": True,
-        "epsilon_in": "outside",
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 nan, inf = float("nan"), float("inf")

@@ -35,7 +35,7 @@ from planting import PROBE, plant, probed
 HERE = Path(__file__).parent
 
 TESTS = """
-layers losses optimizers schedules step training article article_digits subset dtypes balls cases examples
+defaults layers losses optimizers schedules step training article article_digits subset dtypes balls cases examples
 """.split()
 """What specifies the reference: ``tests/test_NAME.py``."""
 
@@ -107,7 +107,7 @@ class Tests:
 
     def each(self, tests: Sequence[str]) -> Iterator[tuple[str, bool]]:
         """Run the tests one after the other; for each, whether it passed."""
-        for test, after in zip(tests, [*tests[1:], None], strict=True):
+        for test, after in zip(tests, [*tests, None][1:], strict=True):
             item, self.failed = self.items[test], False
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.items[after] if after else None)
             yield test, not self.failed
@@ -222,12 +222,9 @@ def outcomes(
             yield Outcome(mutant, "killed" if by else "survived", by)
 
     try:
-        for mutant in mutants:
+        for mutant in mutants:  # without a test too: a change may already break the module
             known = kills[function_of(mutant)]
             chosen = sorted(reach.tests_of(mutant), key=known.__getitem__, reverse=True)
-            if not chosen:
-                yield Outcome(mutant, "survived")
-                continue
             start(mutant, chosen)
             if len(running) == jobs:
                 yield from finished()
