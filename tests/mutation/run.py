@@ -35,7 +35,8 @@ from planting import PROBE, plant, probed
 HERE = Path(__file__).parent
 
 TESTS = """
-defaults layers losses optimizers schedules step training article article_digits subset dtypes balls cases examples
+defaults layers losses optimizers schedules step training article article_digits subset dtypes bfloat16 balls cases
+examples
 """.split()
 """What specifies the reference: ``tests/test_NAME.py``."""
 
