@@ -633,6 +633,32 @@ def test_the_epsilon_of_adam_stands_outside_the_root() -> None:
     np.testing.assert_allclose(weight, -1e-9 / (1e-9 + 1e-8), rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [0.25, 1.0, 4.0])
+def test_lamb_takes_plain_steps_where_a_norm_is_0(size: float) -> None:
+    lamb = cc.Lamb(0.5, epsilon=1.0)
+    weight, gradient = size * np.array([0.6, 0.8]), size * np.array([-0.8, 0.6])
+    u = gradient / (np.abs(gradient) + 1)
+    moved, _ = lamb.update(np.zeros(2), gradient, lamb.slots(weight), 0.5)
+    np.testing.assert_allclose(moved, -0.5 * u, rtol=1e-14)
+    moved, _ = lamb.update(weight, np.zeros(2), lamb.slots(weight), 0.5)
+    np.testing.assert_array_equal(moved, weight)
+    moved, _ = lamb.update(weight, gradient, lamb.slots(weight), 0.5)
+    np.testing.assert_allclose(moved, weight - 0.5 * size * u / np.linalg.norm(u), rtol=1e-14)
+
+
+def test_radam_knows_the_spread_above_the_threshold_alone() -> None:
+    step = np.float64(8)
+    shrunk = 0.75**step
+    rho = float(7 - 2 * step * shrunk / (1 - shrunk))
+    assert 4 < rho < 7
+    assert not cc.RAdam(0.1, beta2=0.75, threshold=rho).rectification(step)[0]
+    known, r = cc.RAdam(0.1, beta2=0.75, threshold=float(np.nextafter(rho, 0))).rectification(step)
+    assert known
+    np.testing.assert_allclose(r, np.sqrt((rho - 4) * (rho - 2) * 7 / (3 * 5 * rho)), rtol=1e-14)
+    for never in (cc.RAdam(0.1, beta2=0.5), cc.RAdam(0.1, beta2=0.6, threshold=4.0)):  # 4 is the most it can become
+        assert [float(value) for value in never.rectification(step)] == [0, 1]
+
+
 def test_an_element_without_gradient_does_not_move() -> None:
     weight, gradients = draw("float64")
     for optimizer in (cc.SGD(RATES, momentum=0.9), cc.Adam(RATES)):

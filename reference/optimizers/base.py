@@ -25,7 +25,7 @@ Updated: TypeAlias = tuple[Array, dict[str, Array]]
 
 Update: TypeAlias = Callable[..., Updated]
 
-PIECE = 2**16
+PIECE = 65_536
 """How many elements of a large weight are updated at a time: what is made of them on the way stays in the cache."""
 
 
