@@ -10,7 +10,7 @@ its first run for minutes, and keeps what it made; its step of gpt is slow, and 
 
 These are measurements: a missed target is printed, it fails nothing. A framework that computes another loss fails.
 `test_ratio` takes the two in turn and compares the fastest of each, which what else the machine does disturbs least;
-`test_step` makes pytest-benchmark's table.
+`test_step` makes pytest-benchmark's table, `test_parts` says where the time of the reference and PyTorch goes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 
 import crosscheck as cc
+import parts
 import pytest
 from crosscheck.cases import networks
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -81,3 +82,19 @@ def test_ratio(
             print(f"  {subject:<12}{1e3 * seconds:9.1f} ms, {1e3 * min(busy[subject]):9.1f} ms of the processor")
         verdict = "reached" if ratio <= target else "missed"
         print(f"  reference / {rival}: {ratio:.2f}, target at most {target:g}: {verdict}")
+
+
+def test_parts(subjects: Subjects, capsys: pytest.CaptureFixture[str]) -> None:
+    case = NETWORKS["gpt"]()
+    steps = {"reference": parts.of_reference(case), "torch": parts.of_torch(subjects["torch"](case))}
+    rounds = {subject: [step() for _ in range(ROUNDS)] for subject, step in steps.items()}
+    fastest = {
+        subject: {part: min(seconds[part] for seconds in rounds[subject]) for part in [*parts.PARTS, "all"]}
+        for subject in steps
+    }
+    for seconds in fastest.values():
+        seconds["rest"] = seconds["all"] - sum(seconds[part] for part in parts.PARTS)
+    with capsys.disabled():
+        print(f"\n{'ms':<18}{'reference':>10}{'torch':>10}")
+        for part in [*parts.PARTS, "rest", "all"]:
+            print(f"{part:<18}" + "".join(f"{1e3 * fastest[subject][part]:>10.0f}" for subject in steps))

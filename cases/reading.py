@@ -10,8 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
+from ..reference import CLIPS
 from ..reference.case import Batch, Case
-from ..reference.clipping import CLIPS
 from ..reference.dtypes import DTYPES
 from ..reference.errors import CaseError, listed, printable
 from ..reference.layers import LAYERS, Array

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from ..reference import CLIPS
 from ..reference.case import Batch, Case
-from ..reference.clipping import CLIPS
 from ..reference.errors import CaseError, listed
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import layers, losses, optimizers
+from . import clipping, layers, losses, optimizers
 from .case import Batch as Batch
 from .case import Case as Case
-from .clipping import CLIPS as CLIPS
+from .clipping import *
 from .clipping import Clip as Clip
-from .clipping import ClipByGlobalNorm as ClipByGlobalNorm
-from .clipping import ClipByValue as ClipByValue
 from .dtypes import DTYPES as DTYPES
 from .errors import CaseError as CaseError
 from .layers import *
@@ -22,10 +20,14 @@ from .losses import *
 from .network import Node as Node
 from .network import Term as Term
 from .optimizers import *
+from .registry import kinds
 from .step import run as run
 from .step import train as train
 from .trace import Operation as Operation
 from .trace import Trace as Trace
+
+CLIPS: dict[str, type[Clip]] = kinds(Clip, clipping)
+"""Every clipping by its kind."""
 
 if not TYPE_CHECKING:  # a type checker follows the star imports, and no computed list
     __all__ = [
@@ -35,8 +37,6 @@ if not TYPE_CHECKING:  # a type checker follows the star imports, and no compute
         "Case",
         "CaseError",
         "Clip",
-        "ClipByGlobalNorm",
-        "ClipByValue",
         "Node",
         "Operation",
         "Term",
@@ -44,6 +44,7 @@ if not TYPE_CHECKING:  # a type checker follows the star imports, and no compute
         "run",
         "train",
     ]
+    __all__ += clipping.__all__
     __all__ += layers.__all__
     __all__ += losses.__all__
     __all__ += optimizers.__all__

@@ -13,6 +13,8 @@ import numpy as np
 from .errors import CaseError
 from .layers import Array
 
+__all__ = ["ClipByValue", "ClipByGlobalNorm"]  # noqa: RUF022 (in the order of the file)
+
 Gradients: TypeAlias = Mapping[str, Array]
 """The gradients of all weights that are trained, by name."""
 
@@ -97,7 +99,3 @@ class ClipByGlobalNorm(Clip):
         factor = self.limit / (norm + self.epsilon)
         factor = np.where(factor >= 1, np.ones_like(factor), factor)  # NaN stays NaN, and all gradients become it
         return {name: dw * factor for name, dw in gradients.items()}
-
-
-CLIPS: dict[str, type[Clip]] = {clip.kind: clip for clip in (ClipByValue, ClipByGlobalNorm)}
-"""Every clipping by its kind."""

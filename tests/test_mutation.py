@@ -79,6 +79,7 @@ STATEMENTS: dict[str, tuple[str, set[str]]] = {
     "added": ("x += y", {"x -= y"}),
     "context": ("with x: y = z", {"without `with x:`"}),
     "annotation": ("x: Literal[1, 2] = y", set()),
+    "type checking": ("if not TYPE_CHECKING: x += y", set()),
     "twice": ("x = y < z < y", {"x = y <= z < y", "x = y >= z < y", "x = y < z <= y", "x = y < z >= y"}),
 }
 

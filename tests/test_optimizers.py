@@ -8,9 +8,15 @@ from typing import Any
 import crosscheck as cc
 import numpy as np
 import pytest
-from crosscheck.arithmetic.tracked import tracked
+from crosscheck.arithmetic.ball import balls
+from crosscheck.arithmetic.base import raw
+from crosscheck.arithmetic.bfloat16 import BFloat16
+from crosscheck.arithmetic.poison import Poison
+from crosscheck.arithmetic.tracked import Tracked, tracked
 from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Optimizer
+from crosscheck.reference.optimizers import base
+from formulas import FORMULAS
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -413,6 +419,14 @@ def test_muon_updates_matrices_alone() -> None:
     assert str(caught.value) == f"weights.y.bias: expected {expected}; received shape (1,)"
 
 
+@pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
+def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer) -> None:
+    weight, gradients = draw("float64")
+    found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
+    expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, RATES)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
 # --------------------------------------------------------------------------------------- what the optimizers promise
 
 
@@ -437,6 +451,56 @@ def test_an_optimizer_treats_every_element_alike(optimizer: Optimizer) -> None:
         np.testing.assert_array_equal(both["weight"][:, 2], part["weight"])
 
 
+ARITHMETICS: dict[str, Callable[[Array], Any]] = {
+    "ordinary": lambda array: array,
+    "tracked": tracked("float64").lift,
+    "bfloat16": BFloat16.lift,
+    "poison": Poison.lift,
+    "balls": balls().lift,
+}
+
+
+@pytest.mark.parametrize("lift", ARITHMETICS.values(), ids=ARITHMETICS)
+@pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
+def test_some_rows_at_a_time_make_the_same_weight(
+    optimizer: Optimizer, lift: Callable[[Array], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, gradients = draw("float32" if lift == BFloat16.lift else "float64")
+    at_once = by_hand(optimizer, lift(weight), [*map(lift, gradients)])
+    monkeypatch.setattr(base, "PIECE", 10)
+    in_pieces = by_hand(optimizer, lift(weight), [*map(lift, gradients)])
+    for expected, found in zip(at_once, in_pieces, strict=True):
+        assert [*found] == [*expected]
+        for name, array in found.items():
+            assert type(array) is type(expected[name])
+            np.testing.assert_array_equal(values(array), values(expected[name]))
+
+
+def values(array: Any) -> Array:
+    """What an array of any arithmetic holds, without the error that it carries beside it."""
+    held: Array = array.value if isinstance(array, Tracked | BFloat16) else raw(array)
+    return held.astype(str) if held.dtype == object else held
+
+
+@pytest.mark.parametrize(("size", "rows"), [(2, [1] * 5), (3, [1] * 5), (8, [2, 2, 1]), (14, [4, 1]), (15, [5])])
+def test_a_piece_is_of_whole_rows(size: int, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "PIECE", size)
+    seen: list[tuple[int, ...]] = []
+
+    @base.elementwise
+    def update(self: object, weight: Array, dweight: Array, slots: dict[str, Array], learning_rate: float) -> Any:
+        seen.extend([weight.shape, dweight.shape, slots["like"].shape, slots["step"].shape])
+        return weight - learning_rate * dweight, {"step": slots["step"] + 1, "like": slots["like"] + dweight}
+
+    weight, dweight = draw("float64")[0].T, draw("float64")[1][0].T
+    made, new = update(None, weight, dweight, {"step": np.zeros(()), "like": weight}, 0.5)
+    assert seen == [shape for count in rows for shape in (*[(count, 3)] * 3, ())]
+    assert [*new] == ["step", "like"]
+    assert new["step"] == 1
+    np.testing.assert_array_equal(made, weight - 0.5 * dweight)
+    np.testing.assert_array_equal(new["like"], weight + dweight)
+
+
 @every_dtype
 @pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
 def test_ordinary_arrays_keep_their_dtype_and_are_right(optimizer: Optimizer, dtype: str) -> None:
@@ -446,29 +510,85 @@ def test_ordinary_arrays_keep_their_dtype_and_are_right(optimizer: Optimizer, dt
     assert_same(found, in_tracked(optimizer, weight, gradients))
 
 
-def test_a_convention_without_effect_keeps_its_default() -> None:
-    without: dict[str, Callable[[], object]] = {
-        "decay: expected 'coupled' without weight decay; received 'decoupled'": lambda: cc.Adam(0.1, decay="decoupled"),
-        "decay: expected 'coupled' without momentum; received 'decoupled'": (
-            lambda: cc.SGD(0.1, weight_decay=0.1, decay="decoupled")
-        ),
-        "epsilon_in: expected 'outside' without an epsilon; received 'root'": (
-            lambda: cc.RMSprop(0.1, epsilon=0.0, epsilon_in="root")
-        ),
-        "epsilon_in: expected 'outside' or 'root' where no bias is corrected; received 'uncorrected'": (
-            lambda: cc.Adam(0.1, bias_correction=False, epsilon_in="uncorrected")
-        ),
-        "rate_in: expected 'outside' without momentum; received 'velocity'": lambda: cc.RMSprop(
-            0.1, rate_in="velocity"
-        ),
-        "maximum_of: expected 'raw' where no bias is corrected; received 'corrected'": (
-            lambda: cc.AMSGrad(0.1, bias_correction=False, maximum_of="corrected")
-        ),
-    }
-    for message, make in without.items():
+USED: dict[str, tuple[Callable[..., object], dict[str, object], list[dict[str, object]], list[dict[str, object]]]] = {
+    "'coupled' without weight decay": (cc.Adam, {"decay": "decoupled"}, [{"weight_decay": 5e-324}], [{}]),
+    "'coupled' without momentum": (
+        partial(cc.SGD, weight_decay=0.1),
+        {"decay": "decoupled"},
+        [{"momentum": 5e-324}],
+        [{}],
+    ),
+    "0 without momentum": (cc.SGD, {"dampening": 5e-324}, [{"momentum": 5e-324}], [{}]),
+    "false without momentum or with dampening": (
+        cc.SGD,
+        {"nesterov": True},
+        [{"momentum": 5e-324}],
+        [{}, {"momentum": 0.5, "dampening": 5e-324}],
+    ),
+    "'outside' without an epsilon": (cc.RMSprop, {"epsilon_in": "root"}, [{"epsilon": 5e-324}], [{"epsilon": 0.0}]),
+    "'outside' without momentum": (cc.RMSprop, {"rate_in": "velocity"}, [{"momentum": 5e-324}], [{}]),
+    "false with a rho of 0": (cc.RMSprop, {"centred": True}, [{"rho": 5e-324}], [{"rho": 0.0}]),
+    "True with no moving average": (
+        cc.Adam,
+        {"bias_correction": False},
+        [{"beta1": 0.0}, {"beta2": 0.0}, {"beta1": 0.0, "beta2": 5e-324}],
+        [{"beta1": 0.0, "beta2": 0.0}],
+    ),
+    "'outside' or 'root' where no bias is corrected": (
+        cc.Adam,
+        {"epsilon_in": "uncorrected"},
+        [{"beta2": 5e-324}],
+        [{"bias_correction": False}, {"beta2": 0.0}],
+    ),
+    "'raw' where no bias is corrected": (
+        cc.AMSGrad,
+        {"maximum_of": "corrected"},
+        [{"beta2": 5e-324}],
+        [{"bias_correction": False}, {"beta2": 0.0}],
+    ),
+    "'maximum' without an epsilon": (cc.Adamax, {"epsilon_in": "outside"}, [{"epsilon": 5e-324}], [{"epsilon": 0.0}]),
+    "'warming' without momentum": (
+        cc.NAdam,
+        {"momentum_schedule": "constant"},
+        [{"beta1": 5e-324}],
+        [{"beta1": 0.0}],
+    ),
+    "'outside' without an epsilon or a bias": (
+        cc.RAdam,
+        {"epsilon_in": "uncorrected"},
+        [{"epsilon": 5e-324, "beta2": 5e-324}],
+        [{"epsilon": 0.0}, {"beta2": 0.0}],
+    ),
+    "True without momentum": (cc.Muon, {"nesterov": False}, [{"momentum": 5e-324}], [{"momentum": 0.0}]),
+    "True without Nesterov's momentum": (
+        cc.Muon,
+        {"bias_correction": False},
+        [{"momentum": 5e-324}],
+        [{"momentum": 0.0}, {"nesterov": False}],
+    ),
+}
+
+
+@pytest.mark.parametrize("expected", USED)
+def test_a_convention_without_effect_keeps_its_default(expected: str) -> None:
+    make, other, with_effect, without = USED[expected]
+    for options in with_effect:
+        make(0.1, **other, **options)
+    for options in without:
         with pytest.raises(cc.CaseError) as caught:
-            make()
-        assert str(caught.value) == message
+            make(0.1, **other, **options)
+        ((field, value),) = other.items()
+        assert str(caught.value) == f"{field}: expected {expected}; received {value!r}"
+        make(0.1, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "other"), [(cc.Adam, "epsilon_in", "root"), (cc.Adagrad, "epsilon_in", "root")]
+)
+def test_an_epsilon_that_is_none_stands_nowhere(make: Callable[..., object], field: str, other: str) -> None:
+    make(0.1, epsilon=5e-324, **{field: other})
+    with pytest.raises(cc.CaseError, match=f"{field}: expected 'outside' without an epsilon; received '{other}'"):
+        make(0.1, epsilon=0.0, **{field: other})
 
 
 def test_gradient_descent_is_the_articles_line() -> None:
@@ -513,32 +633,37 @@ def test_the_epsilon_of_adam_stands_outside_the_root() -> None:
     np.testing.assert_allclose(weight, -1e-9 / (1e-9 + 1e-8), rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [0.25, 1.0, 4.0])
+def test_lamb_takes_plain_steps_where_a_norm_is_0(size: float) -> None:
+    lamb = cc.Lamb(0.5, epsilon=1.0)
+    weight, gradient = size * np.array([0.6, 0.8]), size * np.array([-0.8, 0.6])
+    u = gradient / (np.abs(gradient) + 1)
+    moved, _ = lamb.update(np.zeros(2), gradient, lamb.slots(weight), 0.5)
+    np.testing.assert_allclose(moved, -0.5 * u, rtol=1e-14)
+    moved, _ = lamb.update(weight, np.zeros(2), lamb.slots(weight), 0.5)
+    np.testing.assert_array_equal(moved, weight)
+    moved, _ = lamb.update(weight, gradient, lamb.slots(weight), 0.5)
+    np.testing.assert_allclose(moved, weight - 0.5 * size * u / np.linalg.norm(u), rtol=1e-14)
+
+
+def test_radam_knows_the_spread_above_the_threshold_alone() -> None:
+    step = np.float64(8)
+    shrunk = 0.75**step
+    rho = float(7 - 2 * step * shrunk / (1 - shrunk))
+    assert 4 < rho < 7
+    assert not cc.RAdam(0.1, beta2=0.75, threshold=rho).rectification(step)[0]
+    known, r = cc.RAdam(0.1, beta2=0.75, threshold=float(np.nextafter(rho, 0))).rectification(step)
+    assert known
+    np.testing.assert_allclose(r, np.sqrt((rho - 4) * (rho - 2) * 7 / (3 * 5 * rho)), rtol=1e-14)
+    for never in (cc.RAdam(0.1, beta2=0.5), cc.RAdam(0.1, beta2=0.6, threshold=4.0)):  # 4 is the most it can become
+        assert [float(value) for value in never.rectification(step)] == [0, 1]
+
+
 def test_an_element_without_gradient_does_not_move() -> None:
     weight, gradients = draw("float64")
     for optimizer in (cc.SGD(RATES, momentum=0.9), cc.Adam(RATES)):
         for step in by_hand(optimizer, weight, gradients):
             assert step["weight"][0, 0] == weight[0, 0]
-
-
-def test_what_is_not_said_is_this() -> None:
-    assert vars(cc.SGD(0.1)) == {
-        "learning_rate": 0.1,
-        "momentum": 0.0,
-        "dampening": 0.0,
-        "nesterov": False,
-        "weight_decay": 0.0,
-        "decay": "coupled",
-    }
-    assert vars(cc.Adam(0.1)) == {
-        "learning_rate": 0.1,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "epsilon": 1e-8,
-        "weight_decay": 0.0,
-        "decay": "coupled",
-        "bias_correction": True,
-        "epsilon_in": "outside",
-    }
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -639,10 +764,49 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
-def test_the_ends_of_the_ranges_are_in_them() -> None:
-    assert cc.SGD(0.0, momentum=0.0, dampening=0.0, weight_decay=0.0).learning_rate == 0
-    assert cc.SGD((0.0, 1e300), momentum=2.0**-1074, dampening=0.0).momentum > 0
-    assert cc.Adam(0.0, beta1=0.0, beta2=0.0, epsilon=0.0, weight_decay=0.0).beta1 == 0
+TINY, BELOW_1 = 5e-324, 1 - 2.0**-53
+AT_LEAST_0 = ((0.0, 1e300), (-TINY, inf, nan))
+UNDER_1 = ((0.0, BELOW_1), (-TINY, 1.0, nan))
+ABOVE_0 = ((TINY, 1e300), (0.0, inf, nan))
+RANGES: dict[tuple[Callable[..., object], str], tuple[tuple[float, ...], tuple[float, ...]]] = {
+    **{(kind, "learning_rate"): AT_LEAST_0 for kind in cc.OPTIMIZERS.values()},
+    **{(kind, "weight_decay"): AT_LEAST_0 for kind in (cc.SGD, cc.Adam, cc.Lamb, cc.Adafactor, cc.Muon)},
+    (cc.SGD, "momentum"): UNDER_1,
+    (partial(cc.SGD, momentum=0.5), "dampening"): UNDER_1,
+    (cc.Adagrad, "epsilon"): AT_LEAST_0,
+    (cc.Adagrad, "initial_accumulator"): AT_LEAST_0,
+    (cc.RMSprop, "rho"): UNDER_1,
+    (cc.RMSprop, "momentum"): UNDER_1,
+    (cc.RMSprop, "epsilon"): AT_LEAST_0,
+    (cc.RMSprop, "initial_accumulator"): AT_LEAST_0,
+    (cc.Adadelta, "rho"): UNDER_1,
+    (cc.Adadelta, "epsilon"): ABOVE_0,
+    **{(kind, beta): UNDER_1 for kind in (cc.Adam, cc.Lamb, cc.Lion) for beta in ("beta1", "beta2")},
+    **{(kind, "epsilon"): AT_LEAST_0 for kind in (cc.Adam, cc.Lamb)},
+    (cc.NAdam, "momentum_decay"): AT_LEAST_0,
+    (cc.RAdam, "threshold"): ((4.0, 1e300), (4 - 2.0**-51, inf, nan)),
+    (cc.Rprop, "shrink"): ((TINY, BELOW_1), (0.0, 1.0, nan)),
+    (cc.Rprop, "grow"): ((1 + 2.0**-52, 1e300), (1.0, inf, nan)),
+    (cc.Rprop, "smallest"): ((0.0, 50.0), (-TINY, nan)),
+    (partial(cc.Rprop, smallest=0.5), "largest"): ((0.5, 1e300), (0.5 - 2.0**-54, inf, nan)),
+    **{(cc.Adafactor, name): AT_LEAST_0 for name in ("decay_rate", "smallest_scale")},
+    (cc.Adafactor, "epsilon"): ABOVE_0,
+    (cc.Adafactor, "clip"): ((1.0, 1e300), (BELOW_1, inf, nan)),
+    (cc.Muon, "momentum"): ((TINY, BELOW_1), (-TINY, 1.0, nan)),
+    (cc.Muon, "epsilon"): AT_LEAST_0,
+    (cc.Muon, "iterations"): ((1, 2), (0, -1)),
+}
+
+
+@pytest.mark.parametrize(("make", "field"), RANGES)
+def test_a_range_is_what_it_says(make: Callable[..., Any], field: str) -> None:
+    inside, outside = RANGES[make, field]
+    for value in inside:
+        assert getattr(make(**{"learning_rate": 0.1, field: value}), field) == value
+    for value in outside:
+        with pytest.raises(cc.CaseError) as caught:
+            make(**{"learning_rate": 0.1, field: value})
+        assert (caught.value.key, caught.value.received) == (field, repr(value))
 
 
 @pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=REFUSED)

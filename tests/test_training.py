@@ -163,8 +163,18 @@ def test_clipping_by_value_is_element_by_element() -> None:
 @pytest.mark.parametrize("kind", CLIPS)
 @pytest.mark.parametrize("limit", [0.0, -1.0, np.inf, np.nan])
 def test_a_limit_that_is_none_is_refused(kind: str, limit: float) -> None:
-    with pytest.raises(cc.CaseError, match="limit"):
+    assert CLIPS[kind](5e-324).limit > 0
+    with pytest.raises(cc.CaseError) as caught:
         CLIPS[kind](limit)
+    assert str(caught.value) == f"limit: expected a number above 0; received {limit!r}"
+
+
+@pytest.mark.parametrize("epsilon", [-5e-324, -1.0, np.inf, np.nan])
+def test_an_epsilon_below_0_is_refused(epsilon: float) -> None:
+    assert ClipByGlobalNorm(1.0, epsilon=0.0).epsilon == 0
+    with pytest.raises(cc.CaseError) as caught:
+        ClipByGlobalNorm(1.0, epsilon=epsilon)
+    assert str(caught.value) == f"epsilon: expected a number of at least 0; received {epsilon!r}"
 
 
 # ------------------------------------------------------------------------------------------------------- micro-batches
@@ -204,8 +214,19 @@ def test_every_step_takes_its_own_micro_batches() -> None:
     assert case.shares(0) == (5 / 9, 4 / 9)
     shared = replace(case, batches=case.batches[:2], steps=2)
     assert shared.batches_of(0) == shared.batches_of(1)
+    assert case.batch(1) is case.batches_of(1)[0]
+    assert replace(case, micro_batches=1, steps=0, optimizer=cc.SGD(0.5)).steps == len(case.batches) == 4
     with pytest.raises(cc.CaseError, match="2 batches, or as many for each of 2 steps"):
         replace(case, batches=case.batches[:3])
+    with pytest.raises(cc.CaseError, match="micro_batches: expected at least 1; received 0"):
+        replace(case, micro_batches=0)
+
+
+def test_the_targets_of_a_loss_alone_may_have_its_name() -> None:
+    case = cc.load_case("mlp")
+    batch = case.batch(0)
+    named = replace(case, batches=(replace(batch, targets={"loss": batch.targets}),), steps=1, optimizer=cc.SGD(0.5))
+    np.testing.assert_array_equal(named.batch(0).targets, batch.targets)
 
 
 # ------------------------------------------------------------------------------------------------------------ all alike

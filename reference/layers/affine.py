@@ -72,7 +72,7 @@ class Dense(Layer):
         rows, drows = x.reshape(-1, self.inputs), dy.reshape(-1, self.outputs)
         # forward was: y = x @ weight + bias, for each of the rows
         dx = (drows @ self.laid_out(params["weight"]).T).reshape(x.shape)
-        dparams = {"weight": self.laid_out(rows.T @ drows)}
+        dparams = {"weight": rows.T @ drows if self.layout == "inputs_outputs" else drows.T @ rows}
         if self.bias:
             dparams["bias"] = drows.sum(axis=0)
         return dx, dparams

@@ -17,7 +17,6 @@ from .base import Slots as Slots
 from .base import Updated as Updated
 from .matrices import *
 from .schedules import *
-from .schedules import SCHEDULES as SCHEDULES
 from .schedules import Schedule as Schedule
 from .sgd import *
 from .signs import *
@@ -28,6 +27,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = kinds(
     *(sgd, squares, adam, signs, matrices),
 )
 """Every optimizer by its kind."""
+
+SCHEDULES: dict[str, type[Schedule]] = kinds(Schedule, schedules)
+"""Every schedule of the learning rate by its kind."""
 
 if not TYPE_CHECKING:  # a type checker follows the star imports, and no computed list
     __all__ = ["OPTIMIZERS", "SCHEDULES", "Decaying", "Optimizer", "Schedule", "Slots", "Updated"]

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..layers import Array
-from .base import Decaying, Optimizer, Slots, Updated, average, require
+from .base import Decaying, Optimizer, Slots, Updated, average, elementwise, require
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "Adamax", "Lamb", "NAdam", "RAdam"]
 
@@ -131,6 +131,7 @@ class Adam(Moments, Decaying):
             return root + self.epsilon / np.sqrt(1 - self.beta2 ** new["step"])
         return root + self.epsilon
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         new = self.moments(self.with_decay(weight, dweight), slots)
         updated = self.decayed(weight, learning_rate) - learning_rate * self.first(new) / self.spread(new)
@@ -277,6 +278,7 @@ class Adamax(Moments, Decaying):
     def spread(self, new: Slots) -> Array:
         return new["infinity_norm"] + self.epsilon if self.epsilon_in == "outside" else new["infinity_norm"]
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         new = self.moments(self.with_decay(weight, dweight), slots)
         updated = self.decayed(weight, learning_rate) - learning_rate * self.first(new) / self.spread(new)
@@ -333,6 +335,7 @@ class NAdam(Moments, Decaying):
         """The momentum of a step, where it warms up."""
         return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         new = self.moments(g, slots)
@@ -409,6 +412,7 @@ class RAdam(Moments, Decaying):
         rho = np.where(known, rho, np.full_like(rho, longest))  # which makes r = 1, and no root of less than 0
         return known, np.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho))
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         new = self.moments(self.with_decay(weight, dweight), slots)
         known, r = self.rectification(new["step"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import wraps
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +21,39 @@ Slots: TypeAlias = Mapping[str, Array]
 
 Updated: TypeAlias = tuple[Array, dict[str, Array]]
 """The next weight, and what is remembered then."""
+
+
+Update: TypeAlias = Callable[..., Updated]
+
+PIECE = 65_536
+"""How many elements of a large weight are updated at a time: what is made of them on the way stays in the cache."""
+
+
+def elementwise(update: Update) -> Update:
+    """An update of every element by itself: of a large weight some rows at a time, which changes no number of it.
+
+    What is remembered is of the weight's shape, or one number.
+    """
+
+    @wraps(update)
+    def updated(self: Optimizer, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
+        if weight.size <= PIECE:
+            return update(self, weight, dweight, slots, learning_rate)
+        made = np.empty_like(weight)
+        remembered: dict[str, Array] = {}
+        rows = max(1, PIECE * len(weight) // weight.size)
+        for first in range(0, len(weight), rows):
+            piece = slice(first, first + rows)
+            of_piece = {name: slot[piece] if slot.shape else slot for name, slot in slots.items()}
+            made[piece], new = update(self, weight[piece], dweight[piece], of_piece, learning_rate)
+            if not remembered:
+                remembered = {name: np.empty_like(weight) if slot.shape else slot for name, slot in new.items()}
+            for name, slot in new.items():
+                if slot.shape:
+                    remembered[name][piece] = slot
+        return made, remembered
+
+    return updated
 
 
 @dataclass(frozen=True)
@@ -108,4 +142,4 @@ def average(before: Array, latest: Array, beta: float) -> Array:
     return before + (1 - beta) * (latest - before)
 
 
-__all__ = ["CaseError", "Decaying", "Optimizer", "Slots", "Updated", "average", "require"]
+__all__ = ["CaseError", "Decaying", "Optimizer", "Slots", "Updated", "average", "elementwise", "require"]

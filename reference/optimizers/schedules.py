@@ -258,9 +258,3 @@ class Rounded(Schedule):
 
     def rate(self, step: int) -> float:
         return Rate(self.rule.rate(step), (step + 2) * ROUNDOFF * self.peak)
-
-
-SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.kind: schedule for schedule in (Constant, StepDecay, Exponential, Linear, Cosine, Warmup)
-}
-"""Every schedule by its kind."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..layers import Array
-from .base import Decaying, Slots, Updated, require
+from .base import Decaying, Slots, Updated, elementwise, require
 
 __all__ = ["SGD"]
 
@@ -69,6 +69,7 @@ class SGD(Decaying):
     def slots(self, weight: Array) -> dict[str, Array]:
         return {}  # the velocity is born at the first step
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         if not self.momentum:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..layers import Array
-from .base import Decaying, Optimizer, Slots, Updated, average, require
+from .base import Decaying, Optimizer, Slots, Updated, average, elementwise, require
 
 __all__ = ["Lion", "Rprop"]
 
@@ -64,6 +64,7 @@ class Lion(Decaying):
         """What is remembered."""
         return average(first_moment, g, self.beta2)
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         direction = sign(self.mean(g, slots["first_moment"]))
@@ -144,6 +145,7 @@ class Rprop(Optimizer):
         bounded = -np.maximum(-np.maximum(size, self.smallest), -self.largest)
         return bounded if self.applies == "this" else np.where(turn * turn > 0, bounded, step_size)
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         if self.applies == "last":
             return self.update_late(weight, dweight, slots)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..layers import Array
-from .base import Decaying, Slots, Updated, average, require
+from .base import Decaying, Slots, Updated, average, elementwise, require
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -58,6 +58,7 @@ class Adagrad(Decaying):
     def slots(self, weight: Array) -> dict[str, Array]:
         return {"sum_of_squares": np.full_like(weight, self.initial_accumulator)}
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         sum_of_squares = slots["sum_of_squares"] + g * g
@@ -142,6 +143,7 @@ class RMSprop(Decaying):
         s = new["square_average"]
         return s - new["gradient_average"] * new["gradient_average"] if self.centred else s
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         new = self.averages(g, slots)
@@ -202,6 +204,7 @@ class Adadelta(Decaying):
         """The step, before the learning rate."""
         return np.sqrt(delta_average + self.epsilon) / np.sqrt(square_average + self.epsilon) * g
 
+    @elementwise
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         g = self.with_decay(weight, dweight)
         square_average = self.rho * slots["square_average"] + (1 - self.rho) * (g * g)

@@ -135,7 +135,7 @@ def places(
         elif field == "body" and isinstance(node, ast.ClassDef) and scope == "module":
             inside = "class"
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if not isinstance(child, ast.AST):
+            if not isinstance(child, ast.AST) or is_of_type_checking(child):
                 continue
             own = child if isinstance(child, ast.stmt) else statement
             if own is not None:
@@ -148,6 +148,11 @@ def places(
 def is_whole(node: ast.AST) -> bool:
     """Whether a node is changed as a whole: a negative number, and what is not changed at all."""
     return isinstance(node, ast.Import | ast.ImportFrom) or negative_number(node) is not None
+
+
+def is_of_type_checking(node: ast.AST) -> bool:
+    """Whether a type checker sees a statement and Python does not, or the other way round: a computed ``__all__``."""
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in {name_of(part) for part in ast.walk(node.test)}
 
 
 def negative_number(node: ast.AST) -> ast.Constant | None:

@@ -34,7 +34,10 @@ from planting import PROBE, plant, probed
 
 HERE = Path(__file__).parent
 
-TESTS = "layers losses optimizers step article article_digits subset dtypes balls cases examples".split()
+TESTS = """
+defaults layers losses optimizers schedules step training article article_digits subset dtypes bfloat16 balls cases
+examples
+""".split()
 """What specifies the reference: ``tests/test_NAME.py``."""
 
 LEFT_OUT = "not jax and not readme and not crosscheck.api and not survives_saving and not whatever_a_file_says"
@@ -105,7 +108,7 @@ class Tests:
 
     def each(self, tests: Sequence[str]) -> Iterator[tuple[str, bool]]:
         """Run the tests one after the other; for each, whether it passed."""
-        for test, after in zip(tests, [*tests[1:], None], strict=True):
+        for test, after in zip(tests, [*tests, None][1:], strict=True):
             item, self.failed = self.items[test], False
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.items[after] if after else None)
             yield test, not self.failed
@@ -220,12 +223,9 @@ def outcomes(
             yield Outcome(mutant, "killed" if by else "survived", by)
 
     try:
-        for mutant in mutants:
+        for mutant in mutants:  # without a test too: a change may already break the module
             known = kills[function_of(mutant)]
             chosen = sorted(reach.tests_of(mutant), key=known.__getitem__, reverse=True)
-            if not chosen:
-                yield Outcome(mutant, "survived")
-                continue
             start(mutant, chosen)
             if len(running) == jobs:
                 yield from finished()
