@@ -89,7 +89,8 @@ def drawn_of(elements: Elements) -> Iterator[Drawing]:
     )
     if elements.patterned:
         kinds = patterns(elements)
-        counted = ", ".join(f"{int((kinds == place).sum())} {kind}" for place, kind in enumerate(NOT_FINITE))
+        counts = [(int((kinds == place).sum()), kind) for place, kind in enumerate(NOT_FINITE)]
+        counted = ", ".join(f"{count} {kind}" for count, kind in counts if count)
         yield Drawing("NaN and infinity", pattern_map(kinds.ravel()[picked]), f"Map of the elements: {counted}.")
 
 

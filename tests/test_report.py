@@ -23,6 +23,8 @@ from crosscheck.rendering.drawings import drawings
 from crosscheck.rendering.elements import Elements
 from crosscheck.rendering.flow import LONGEST, aligned, flows
 from crosscheck.rendering.index import write_index
+from crosscheck.rendering.junit import to_junit
+from crosscheck.rendering.markdown import to_markdown
 from crosscheck.rendering.report import MOST_DRAWN, to_html
 
 FAULTS = ("diagonal_jacobian", "rate_applied_twice", "bias_gradient_not_summed")
@@ -325,7 +327,7 @@ def test_not_finite_elements_are_mapped() -> None:
     arrays = agreement_with(with_nan).subjects["copy"].arrays["0/gradient/o.weight"]
     made = drawings(Elements(arrays, 8.0))
     assert made[-1].heading == "NaN and infinity"
-    assert "1 NaN in the subject alone, 0 NaN in the reference alone" in made[-1].words
+    assert "11 finite in both, 1 NaN in the subject alone." in made[-1].words
 
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
@@ -392,6 +394,37 @@ def test_a_run_that_is_only_compared_end_to_end_is_blamed_where_it_first_differs
     assert [name for name, one in standing.items() if one == "first"] == ["0/backward(o.softmax)"]
     assert "wrong" not in standing.values()
     assert standing["0/update(j.weight)"] == "downstream"
+
+
+# ----------------------------------------------------------------------------------------------------------- the samples
+
+SAMPLES = Path(__file__).resolve().parents[1] / "reports" / "samples"
+FAILING = {
+    "0/backward(o.softmax)": "diagonal_jacobian",
+    "0/backward(k.tanh)": "tanh_square_forgotten",
+    "0/backward(j)": "bias_gradient_averaged",
+}
+
+
+@pytest.mark.parametrize("name", ["article", "three-mistakes"])
+def test_a_sample_is_what_its_record_makes_now(name: str, visit: Visit) -> None:
+    found = folder.read(SAMPLES / name)
+    assert (SAMPLES / name / "agreement.md").read_text() == to_markdown(found)
+    assert (SAMPLES / name / "junit.xml").read_text() == to_junit(found)
+    assert page_without_drawings(to_html(found)) == page_without_drawings((SAMPLES / name / "report.html").read_text())
+    with visit(SAMPLES / name / "report.html") as seen:
+        assert seen.page.locator("h1").is_visible()
+
+
+def page_without_drawings(page: str) -> str:
+    """A page but for the drawings, whose bytes are Matplotlib's to choose."""
+    return re.sub(r"data:image/svg\+xml;base64,[\w+/=]+", "", page)
+
+
+def test_the_failing_sample_names_each_mistake_where_it_is() -> None:
+    (subject,) = folder.read(SAMPLES / "three-mistakes").subjects.values()
+    assert {one.operation: one.cause for one in subject.diagnosis if one.operation.startswith("0/")} == FAILING
+    assert folder.read(SAMPLES / "article").ok
 
 
 # ------------------------------------------------------------------------------------------------------------ how large

@@ -74,7 +74,9 @@ def environment() -> Environment:
 
 def shown(value: Any) -> Any:
     """A value as it stands in a page: a text with nothing in it that could not be seen."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return printable(value)
 
 
 def coded(text: str) -> Markup:
