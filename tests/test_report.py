@@ -396,7 +396,7 @@ def test_a_run_that_is_only_compared_end_to_end_is_blamed_where_it_first_differs
     assert standing["0/update(j.weight)"] == "downstream"
 
 
-# ----------------------------------------------------------------------------------------------------------- the samples
+# ---------------------------------------------------------------------------------------------------------- the samples
 
 SAMPLES = Path(__file__).resolve().parents[1] / "reports" / "samples"
 FAILING = {
@@ -457,5 +457,7 @@ def test_a_report_of_500_failing_tensors_is_small(large: cc.Agreement) -> None:
     assert len(page.encode()) < 5_000_000
 
 
-def test_the_same_page_is_made_twice(large: cc.Agreement) -> None:
-    assert to_html(large) == to_html(large)
+def test_the_same_page_is_made_twice(agreements: dict[str, cc.Agreement]) -> None:
+    page = to_html(agreements["failing"])
+    assert "<img" in page
+    assert to_html(agreements["failing"]) == page
