@@ -13,9 +13,9 @@ from .verdicts import HARMLESS
 if TYPE_CHECKING:
     from .agreement import SubjectAgreement, TensorAgreement
 
-Standing: TypeAlias = Literal["first", "wrong", "downstream", "agrees", "open"]
-"""An operation of a subject: where it diverges first; wrong as well; right by itself, with what is not right going in;
-without a fault; not compared."""
+Blame: TypeAlias = Literal["first", "wrong", "downstream", "agrees", "open"]
+"""Whether an operation of a subject is to blame: the first divergence; wrong as well; right for what goes in, which is
+not right; without fault; not compared."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Network:
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
 
-    def standing(self, subject: SubjectAgreement) -> dict[str, Standing]:
-        """Where each operation of a subject stands, by name.
+    def blame(self, subject: SubjectAgreement) -> dict[str, Blame]:
+        """Whether each operation of a subject is to blame, by name.
 
         A tensor that could be judged by its own operation alone is that operation's fault if it disagrees. One that
         could only be held against the reference's own run may differ because of what went in: it is a fault only
@@ -35,7 +35,7 @@ class Network:
         """
         made = {tensor.name: tensor for tensor in subject.tensors}
         tainted: set[str] = set()
-        found: dict[str, Standing] = {}
+        found: dict[str, Blame] = {}
         for operation in self.operations:
             tensors = [made[name] for name in operation.outputs if name in made]
             given_wrong = not tainted.isdisjoint(operation.inputs)

@@ -29,11 +29,16 @@ def fitting(agreement: Agreement) -> tuple[Agreement, dict[str, Array]]:
 
     Those that fail go first, the others follow in the order of computation; what does not fit is named.
     """
-    wanted = [(name, tensor) for name, subject in agreement.subjects.items() for tensor in shown(subject)]
+    wanted = [
+        (tensor.verdict in HARMLESS, name, tensor.name)
+        for name, subject in agreement.subjects.items()
+        for tensor in subject.tensors
+        if tensor.name in subject.arrays
+    ]
     room = MOST_BYTES
     kept: dict[str, Array] = {}
     left_out: dict[str, list[str]] = {name: [] for name in agreement.subjects}
-    for name, tensor in sorted(wanted, key=lambda one: one[1] in agreeing(agreement.subjects[one[0]])):
+    for _, name, tensor in sorted(wanted, key=lambda one: one[0]):
         stored = dict(entries(name, tensor, agreement.subjects[name].arrays[tensor]))
         size = sum(array.nbytes for array in stored.values())
         if stored and size <= room:
@@ -45,19 +50,9 @@ def fitting(agreement: Agreement) -> tuple[Agreement, dict[str, Array]]:
     return replace(agreement, subjects=subjects), kept
 
 
-def shown(subject: SubjectAgreement) -> list[str]:
-    """The tensors whose arrays a subject has, in the order of computation."""
-    return [tensor.name for tensor in subject.tensors if tensor.name in subject.arrays]
-
-
-def agreeing(subject: SubjectAgreement) -> set[str]:
-    """The tensors that do not fail."""
-    return {tensor.name for tensor in subject.tensors if tensor.verdict in HARMLESS}
-
-
 def without(subject: SubjectAgreement, names: list[str]) -> SubjectAgreement:
     """A subject without the arrays of these tensors."""
-    arrays = {name: held for name, held in subject.arrays.items() if name not in names}
+    arrays = {name: subject.arrays[name] for name in subject.arrays.keys() - {*names}}
     return replace(subject, arrays=arrays, not_kept=(*subject.not_kept, *names))
 
 

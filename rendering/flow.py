@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ..comparison.agreement import SubjectAgreement
-from ..comparison.network import Network, Standing
+from ..comparison.network import Blame, Network
 from ..reference import Operation
 from . import words
 
@@ -14,49 +15,57 @@ LONGEST = 18
 """So many rows are shown at once; of more, those around what is wrong and the ends."""
 AROUND = 2
 """How many rows are shown on either side of what is wrong."""
-GLYPHS: Mapping[Standing, str] = {"first": "✗", "wrong": "✗", "downstream": "↓", "agrees": "✓", "open": "?"}
-SAID: Mapping[Standing, str] = {
+GLYPHS: Mapping[Blame, str] = {"first": "✗", "wrong": "✗", "downstream": "↓", "agrees": "✓", "open": "?"}
+SAID: Mapping[Blame, str] = {
     "first": "the first divergence",
     "wrong": "wrong as well",
     "downstream": "only downstream",
     "agrees": "without fault",
     "open": "not compared",
 }
-WRONG: frozenset[Standing] = frozenset({"first", "wrong"})
+WRONG: frozenset[Blame] = frozenset({"first", "wrong"})
 
 
 @dataclass(frozen=True)
 class Box:
-    """An operation in the drawing: what it is of, its kind, how it stands."""
+    """An operation in the drawing: what it is of, its kind, whether it is to blame."""
 
     operation: Operation
-    standing: Standing
+    blame: Blame
     of: str
     target: str
     """The tensor of it that is shown in the page, if any."""
 
     @property
     def glyph(self) -> str:
-        """The sign of its standing."""
-        return GLYPHS[self.standing]
+        """The sign of its blame."""
+        return GLYPHS[self.blame]
 
     @property
     def said(self) -> str:
-        """Its standing in words."""
-        return SAID[self.standing]
+        """The same in words."""
+        return SAID[self.blame]
 
 
-Row = tuple[Box | None, Box | None]
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are not shown, and how many of their operations are wrong."""
+
+    rows: int
+    wrong: int
+
+
+Row: TypeAlias = tuple[Box | None, Box | None]
+Entry: TypeAlias = Box | LeftOut | None
+"""What a row is in a list: nothing where it belongs to another alone."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One of the lists: boxes in the order of computation, ``None`` where the row belongs to another, or a number of
-    rows that are left out here.
-    """
+    """One of the lists, in the order of computation."""
 
     name: str
-    entries: list[Box | int | None]
+    entries: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,9 @@ class Flow:
     whole: list[Column] = field(default_factory=list)
     """All of it, where that is more."""
 
-    def count(self, standing: Standing) -> int:
+    def count(self, blame: Blame) -> int:
         """How many operations stand so."""
-        return sum(box.standing == standing for box in self.boxes)
+        return sum(box.blame == blame for box in self.boxes)
 
     @property
     def diverges(self) -> bool:
@@ -90,12 +99,12 @@ def flows(network: Network, subject: SubjectAgreement, targets: Mapping[str, str
 
     ``targets`` says of each tensor that is shown in the page where that is.
     """
-    standing = network.standing(subject)
+    blame = network.blame(subject)
     places: dict[str, list[Box]] = {}
     for operation in network.operations:
         place, _, of = words.parts_of(operation.name)
         target = next((targets[name] for name in operation.outputs if name in targets), "")
-        places.setdefault(place, []).append(Box(operation, standing[operation.name], of or operation.name, target))
+        places.setdefault(place, []).append(Box(operation, blame[operation.name], of or operation.name, target))
     return [flow(place, boxes) for place, boxes in places.items()]
 
 
@@ -104,12 +113,11 @@ def flow(place: str, boxes: list[Box]) -> Flow:
     forward = [box for box in boxes if box.operation.phase == "forward"]
     backward = [box for box in boxes if box.operation.phase == "backward"]
     updates = [box for box in boxes if box.operation.phase not in ("forward", "backward")]
-    rows = list(aligned(forward, backward))
-    ends = [(box, None) for box in updates]
-    whole = columns(list(enumerate(rows)), list(enumerate(ends)), len(rows), len(ends))
+    rows, ends = list(aligned(forward, backward)), [(box, None) for box in updates]
+    whole = columns(rows, range(len(rows)), ends, range(len(ends)))
     if max(len(rows), len(ends)) <= LONGEST:
         return Flow(place, boxes, whole)
-    return Flow(place, boxes, columns(folded(rows), folded(ends), len(rows), len(ends)), whole)
+    return Flow(place, boxes, columns(rows, places_shown(rows), ends, places_shown(ends)), whole)
 
 
 def aligned(forward: Sequence[Box], backward: Sequence[Box]) -> Iterator[Row]:
@@ -126,38 +134,43 @@ def aligned(forward: Sequence[Box], backward: Sequence[Box]) -> Iterator[Row]:
     yield from ((one, None) for one in waiting)
 
 
-def folded(rows: Sequence[Row]) -> list[tuple[int, Row]]:
-    """The rows to show, with their places: around what is wrong, and the ends."""
+def places_shown(rows: Sequence[Row]) -> Sequence[int]:
+    """The places of the rows to show of many: around what is wrong, and the ends."""
     if len(rows) <= LONGEST:
-        return list(enumerate(rows))
-    wrong = [at for at, row in enumerate(rows) if any(box and box.standing in WRONG for box in row)]
-    first = [at for at, row in enumerate(rows) if any(box and box.standing == "first" for box in row)]
-    centres = [*first, *wrong][: LONGEST // (2 * AROUND + 1)]
+        return range(len(rows))
+    wrong = [at for at, row in enumerate(rows) if wrong_in([row])]
+    first = [at for at in wrong if any(box and box.blame == "first" for box in rows[at])]
+    centres = [*dict.fromkeys([*first, *wrong])][: LONGEST // (2 * AROUND + 1)]
     near = {at for centre in centres for at in range(centre - AROUND, centre + AROUND + 1)}
     ends = AROUND if centres else LONGEST // 2
-    shown = near | {*range(ends), *range(len(rows) - ends, len(rows))}
-    return [(at, row) for at, row in enumerate(rows) if at in shown]
+    return [at for at in range(len(rows)) if at in near or at < ends or at >= len(rows) - ends]
+
+
+def wrong_in(rows: Sequence[Row]) -> int:
+    """How many operations of some rows are wrong."""
+    return sum(box.blame in WRONG for row in rows for box in row if box)
 
 
 def columns(
-    rows: Sequence[tuple[int, Row]], ends: Sequence[tuple[int, Row]], all_rows: int, all_ends: int
+    rows: Sequence[Row], rows_shown: Sequence[int], ends: Sequence[Row], ends_shown: Sequence[int]
 ) -> list[Column]:
     """The lists that make up some rows, in the order of computation; one without a box is left out."""
     listed = [
-        Column("Forward", column(rows, 0, all_rows)),
-        Column("Backward", column(rows, 1, all_rows)[::-1]),
-        Column("Update", column(ends, 0, all_ends)),
+        Column("Forward", column(rows, rows_shown, 0)),
+        Column("Backward", column(rows, rows_shown, 1)[::-1]),
+        Column("Update", column(ends, ends_shown, 0)),
     ]
     return [one for one in listed if any(isinstance(entry, Box) for entry in one.entries)]
 
 
-def column(rows: Sequence[tuple[int, Row]], side: int, total: int) -> list[Box | int | None]:
-    """One side of some rows from the top, with the number of those left out where some are."""
-    entries: list[Box | int | None] = []
+def column(rows: Sequence[Row], places: Sequence[int], side: int) -> list[Entry]:
+    """One side of some rows from the top, with what is left out between them."""
+    entries: list[Entry] = []
     after = 0
-    for at, row in rows:
+    for at in (*places, len(rows)):
         if at > after:
-            entries.append(at - after)
-        entries.append(row[side])
+            entries.append(LeftOut(at - after, wrong_in([(row[side], None) for row in rows[after:at]])))
+        if at < len(rows):
+            entries.append(rows[at][side])
         after = at + 1
-    return [*entries, total - after] if total > after else entries
+    return entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,6 @@ class Shown:
     lacking: str = ""
     """Why there are no elements, or no drawings, where there are none."""
 
-    @property
-    def fails(self) -> bool:
-        """Whether it failed."""
-        return self.tensor.verdict not in HARMLESS
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -69,6 +64,8 @@ class Side:
     first: TensorAgreement | None
     causes: list[Cause]
     flows: list[Flow]
+    not_drawn: int
+    """How many steps, or micro-batches of steps, are left out."""
     shown: list[Shown]
     targets: Mapping[str, str]
     """Where the tensors that are shown are, by name."""
@@ -112,7 +109,7 @@ def to_html(agreement: Agreement) -> str:
         lines=lines_of(sides),
         settings=settings_of(agreement),
         truth=words.truth_lines(agreement.truth) if agreement.truth else [],
-        overall="open" if not agreement.compared else ("good" if agreement.ok else "bad"),
+        overall=overall(agreement),
         most_causes=MOST_CAUSES,
         describe=describe,
         explained=explain,
@@ -120,13 +117,22 @@ def to_html(agreement: Agreement) -> str:
     )
 
 
+def overall(agreement: Agreement) -> str:
+    """Whether all is good, something is bad, or nothing was compared and all is open."""
+    if agreement.ok:
+        return "good"
+    verdicts = [subject.verdict for subject in agreement.subjects.values()]
+    return "open" if {words.tone(verdict) for verdict in verdicts} <= {"open"} else "bad"
+
+
 def sides_of(agreement: Agreement) -> list[Side]:
     """The subjects, the worst first."""
-    sides, drawn, boxes = [], 0, 0
+    sides, drawn, room = [], 0, MOST_BOXES
     for number, (name, subject) in enumerate(words.worst_first(agreement)):
         shown: list[Shown] = []
+        wanted = {*subject.arrays, *subject.not_kept}
         for place, tensor in enumerate(subject.tensors):
-            if tensor.verdict in HARMLESS and tensor.name not in (*subject.arrays, *subject.not_kept):
+            if tensor.verdict in HARMLESS and tensor.name not in wanted:
                 continue
             one = tensor_shown(
                 f"s{number}-{place}", len(shown) + 1, tensor, subject, agreement.limit, drawn < MOST_DRAWN
@@ -134,11 +140,23 @@ def sides_of(agreement: Agreement) -> list[Side]:
             drawn += bool(one.pictures)
             shown.append(one)
         targets = {one.tensor.name: one.id for one in shown}
-        boxes += len(agreement.network.operations)
-        drawing = flows(agreement.network, subject, targets) if boxes <= MOST_BOXES else []
+        steps = flows(agreement.network, subject, targets)
+        kept = drawable(steps, room)
+        room -= sum(len(step.boxes) for step in kept)
         first = next((tensor for tensor in subject.tensors if tensor.name == subject.first_divergence), None)
-        sides.append(Side(f"s{number}", name, subject, first, causes_of(subject.diagnosis), drawing, shown, targets))
+        causes, not_drawn = causes_of(subject.diagnosis), len(steps) - len(kept)
+        sides.append(Side(f"s{number}", name, subject, first, causes, kept, not_drawn, shown, targets))
     return sides
+
+
+def drawable(steps: Sequence[Flow], room: int) -> list[Flow]:
+    """The steps that there is room for: that of the first divergence before the others."""
+    kept = []
+    for step in sorted(steps, key=lambda step: not step.diverges):
+        if len(step.boxes) <= room:
+            kept.append(step.place)
+            room -= len(step.boxes)
+    return [step for step in steps if step.place in kept]
 
 
 def tensor_shown(
@@ -183,7 +201,7 @@ def lines_of(sides: list[Side]) -> list[Line]:
 
 def settings_of(agreement: Agreement) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
     """The names of all settings, and each side with its own."""
-    sides = [("reference", dict(agreement.environment))]
+    sides = [(str(agreement.environment.get("baseline", "reference")), dict(agreement.environment))]
     for name, subject in agreement.subjects.items():
         sides.append((name, {"version": subject.version, **subject.environment}))
     return list(dict.fromkeys(name for _, settings in sides for name in settings)), sides

@@ -72,7 +72,7 @@ def row(tensor: TensorAgreement) -> tuple[str, ...]:
     return (
         printable(tensor.name),
         shape(tensor.shape),
-        maker(tensor),
+        printable(maker(tensor)),
         verdict,
         short(tensor.max_abs),
         short(tensor.max_ulp),

@@ -19,17 +19,6 @@ from crosscheck.rendering.arrays import fitting
 from crosscheck.rendering.as_json import from_json, to_json
 from safetensors.numpy import load_file
 
-
-@pytest.fixture
-def agreeing() -> cc.Agreement:
-    return agreement_with()
-
-
-@pytest.fixture
-def failing() -> cc.Agreement:
-    return agreement_with(lambda array: -array)
-
-
 FILES = ["agreement.json", "agreement.md", "junit.xml", "report.html"]
 
 

@@ -24,16 +24,6 @@ TENSOR = {
 }
 
 
-@pytest.fixture
-def agreeing() -> cc.Agreement:
-    return agreement_with()
-
-
-@pytest.fixture
-def failing() -> cc.Agreement:
-    return agreement_with(lambda array: -array)
-
-
 def test_json_has_the_schema(agreeing: cc.Agreement) -> None:
     record = json.loads(to_json(agreeing))
     assert record["schema"] == 1

@@ -17,15 +17,16 @@ from agreements import HOSTILE, agreement_with, hostile, with_nan
 from crosscheck.comparison.agreement import Arrays
 from crosscheck.comparison.compare import Comparison, agreement_of
 from crosscheck.faults import faults_of, record
+from crosscheck.reference import Operation
 from crosscheck.reference.errors import printable
 from crosscheck.rendering import folder
 from crosscheck.rendering.drawings import drawings
 from crosscheck.rendering.elements import Elements
-from crosscheck.rendering.flow import LONGEST, aligned, flows
+from crosscheck.rendering.flow import LONGEST, Box, LeftOut, aligned, flow, flows
 from crosscheck.rendering.index import write_index
 from crosscheck.rendering.junit import to_junit
 from crosscheck.rendering.markdown import to_markdown
-from crosscheck.rendering.report import MOST_DRAWN, to_html
+from crosscheck.rendering.report import MOST_DRAWN, drawable, to_html
 
 FAULTS = ("diagonal_jacobian", "rate_applied_twice", "bias_gradient_not_summed")
 Visit = Callable[..., Any]
@@ -340,9 +341,9 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 def test_a_row_holds_what_belongs_to_one_node(name: str) -> None:
     case = cc.load_case(name)
     found = cc.compare(cc.record(case), cc.record(case))
-    for flow in flows(found.network, found.subjects["reference"], {}):
-        forward = [box for box in flow.boxes if box.operation.phase == "forward"]
-        backward = [box for box in flow.boxes if box.operation.phase == "backward"]
+    for step in flows(found.network, found.subjects["reference"], {}):
+        forward = [box for box in step.boxes if box.operation.phase == "forward"]
+        backward = [box for box in step.boxes if box.operation.phase == "backward"]
         rows = list(aligned(forward, backward))
         assert [one for one, _ in rows if one] == forward
         assert [one for _, one in rows if one][::-1] == backward
@@ -357,32 +358,54 @@ def test_a_long_network_is_folded_around_what_is_wrong() -> None:
     fault = next(fault for fault in faults_of(case) if fault.name == "input_gradient_negated" and fault.site)
     found = cc.compare(cc.record(case), record(case, fault))
     (subject,) = found.subjects.values()
-    flow = next(flow for flow in flows(found.network, subject, {}) if flow.diverges)
-    assert flow.whole
-    for column in flow.short:
-        hidden = sum(entry for entry in column.entries if isinstance(entry, int))
-        (whole,) = (one for one in flow.whole if one.name == column.name)
+    long = next(one for one in flows(found.network, subject, {}) if one.diverges)
+    assert long.whole
+    for column in long.short:
+        hidden = sum(entry.rows for entry in column.entries if isinstance(entry, LeftOut))
+        (whole,) = (one for one in long.whole if one.name == column.name)
         assert len(column.entries) <= LONGEST + 8
-        assert sum(not isinstance(entry, int) for entry in column.entries) + hidden == len(whole.entries)
-    boxes = [entry for column in flow.short for entry in column.entries if entry and not isinstance(entry, int)]
-    assert [box.of for box in boxes if box.standing == "first"] == [fault.site]
+        assert sum(not isinstance(entry, LeftOut) for entry in column.entries) + hidden == len(whole.entries)
+    boxes = [entry for column in long.short for entry in column.entries if entry and not isinstance(entry, LeftOut)]
+    assert [box.of for box in boxes if box.blame == "first"] == [fault.site]
 
 
-def standings(changes: dict[str, Any]) -> dict[str, str]:
+def test_what_is_folded_away_says_how_much_of_it_is_wrong() -> None:
+    operations = [Operation(f"0/update(w{number})", "update", "sgd", (), ()) for number in range(60)]
+    made = [Box(one, "wrong" if number % 2 else "agrees", one.name, "") for number, one in enumerate(operations)]
+    made[30] = replace(made[30], blame="first")
+    (update,) = flow("0", made).short
+    told = sum(entry.wrong for entry in update.entries if isinstance(entry, LeftOut))
+    seen = [entry for entry in update.entries if isinstance(entry, Box)]
+    assert made[30] in seen
+    assert told
+    assert told + sum(box.blame in ("first", "wrong") for box in seen) == 31
+
+
+def test_steps_are_drawn_as_far_as_there_is_room_where_it_parts_first(agreements: dict[str, cc.Agreement]) -> None:
+    found = agreements["failing"]
+    (subject,) = found.subjects.values()
+    steps = flows(found.network, subject, {})
+    assert [step.place for step in drawable(steps, 40)] == ["0", "1"]
+    assert [step.place for step in drawable(steps, 20)] == ["0"]
+    assert [step.place for step in drawable(steps[::-1], 20)] == ["0"]
+    assert drawable(steps, 0) == []
+
+
+def blamed(changes: dict[str, Any]) -> dict[str, str]:
     """How the article's operations stand where some tensors are changed."""
     trace = cc.record("article")
     subject = cc.Trace("copy", trace.case, {}, {**trace.tensors, **changes})
     found = cc.compare(trace, subject)
-    return dict(found.network.standing(found.subjects["copy"]))
+    return dict(found.network.blame(found.subjects["copy"]))
 
 
 def test_what_is_right_for_what_goes_in_is_downstream_and_what_is_not_is_wrong_as_well() -> None:
     trace = cc.record("article")
-    wrong = standings({"0/forward/j": trace["0/forward/j"] * 2, "0/backward/k": trace["0/backward/k"] * 2})
+    wrong = blamed({"0/forward/j": trace["0/forward/j"] * 2, "0/backward/k": trace["0/backward/k"] * 2})
     assert wrong["0/forward(j)"] == "first"
     assert wrong["0/backward(k.tanh)"] == "wrong"
     assert wrong["0/backward(o)"] == "agrees"
-    assert set(standings({}).values()) == {"agrees"}
+    assert set(blamed({}).values()) == {"agrees"}
 
 
 def test_a_run_that_is_only_compared_end_to_end_is_blamed_where_it_first_differs() -> None:
@@ -390,10 +413,10 @@ def test_a_run_that_is_only_compared_end_to_end_is_blamed_where_it_first_differs
     case = cc.load_case("article-batch")
     found = cc.compare(cc.record(case), planted(case, "diagonal_jacobian"), tolerance=cc.EpsilonTable())
     (subject,) = found.subjects.values()
-    standing = found.network.standing(subject)
-    assert [name for name, one in standing.items() if one == "first"] == ["0/backward(o.softmax)"]
-    assert "wrong" not in standing.values()
-    assert standing["0/update(j.weight)"] == "downstream"
+    blame = found.network.blame(subject)
+    assert [name for name, one in blame.items() if one == "first"] == ["0/backward(o.softmax)"]
+    assert "wrong" not in blame.values()
+    assert blame["0/update(j.weight)"] == "downstream"
 
 
 # ---------------------------------------------------------------------------------------------------------- the samples
@@ -411,14 +434,16 @@ def test_a_sample_is_what_its_record_makes_now(name: str, visit: Visit) -> None:
     found = folder.read(SAMPLES / name)
     assert (SAMPLES / name / "agreement.md").read_text() == to_markdown(found)
     assert (SAMPLES / name / "junit.xml").read_text() == to_junit(found)
-    assert page_without_drawings(to_html(found)) == page_without_drawings((SAMPLES / name / "report.html").read_text())
+    page = (SAMPLES / name / "report.html").read_text()
+    assert content(page) == content(to_html(found)), f"crosscheck report reports/samples/{name} makes it again"
     with visit(SAMPLES / name / "report.html") as seen:
         assert seen.page.locator("h1").is_visible()
 
 
-def page_without_drawings(page: str) -> str:
-    """A page but for the drawings, whose bytes are Matplotlib's to choose."""
-    return re.sub(r"data:image/svg\+xml;base64,[\w+/=]+", "", page)
+def content(page: str) -> str:
+    """What a page says, without its style, its script and the drawings, whose bytes are Matplotlib's to choose."""
+    body = page[page.index("<body>") :]
+    return re.sub(r"<script>.*?</script>|data:image/svg\+xml;base64,[\w+/=]+", "", body, flags=re.DOTALL)
 
 
 def test_the_failing_sample_names_each_mistake_where_it_is() -> None:
