@@ -15,7 +15,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help article test lint bench faults mutants support torch-coverage package-tree
+.PHONY: help article samples test lint bench faults mutants support torch-coverage package-tree
 
 help:
 	@echo 'make article   check the network of the article against PyTorch and JAX; the report goes to reports/article'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench     run the benchmarks; ARGS is passed on to pytest'
 	@echo 'make faults    plant every fault, make 1,800 correct runs; what was caught goes to reports/samples'
 	@echo 'make mutants   change reference/ in every small way; a test must fail. ARGS="reference/layers/affine.py" for some'
+	@echo 'make samples   write the reports of reports/samples again'
 	@echo 'make support   run every kind in every framework and dtype into docs/support.md. ARGS="relu adam" or --missing'
 	@echo 'make torch-coverage   list what of torch.nn and torch.optim is covered in docs/torch-coverage.md'
 	@echo
@@ -32,6 +33,11 @@ help:
 
 article: $(INSTALLED)
 	$(BIN)/crosscheck run article --against torch,jax
+
+samples: $(INSTALLED)
+	$(BIN)/crosscheck run article --against torch,jax --out build/samples
+	rm -rf reports/samples/article && mv build/samples/article reports/samples/
+	$(BIN)/python docs/samples.py reports/samples/three-mistakes
 
 test: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/pytest $(PARALLEL) $(ARGS)

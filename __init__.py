@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
     "adapters": "ADAPTERS NotInstalled Unsupported",
-    "api": "Agreement check compare load_case record save_case",
+    "api": "Agreement Trace check compare load_case record save_case",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
 }
@@ -48,7 +48,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 def __getattr__(name: str) -> Any:
     # By the package's own name: pytest imports this file by that of the checkout's folder, whatever that is.
     if name == "__all__":
-        return sorted([*_HOME_OF, *import_module("crosscheck.reference").__all__])
+        return sorted({*_HOME_OF, *import_module("crosscheck.reference").__all__})
     if name == "cases":
         return import_module("crosscheck.cases")
     if name.startswith("_"):

@@ -13,7 +13,17 @@ from .comparison.check import check as check_case
 from .comparison.compare import compare as compare_traces
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
-from .reference import Case, Trace
+from .reference import Case, trace
+
+
+@dataclass
+class Trace(trace.Trace):
+    """A trace that shows itself."""
+
+    def _repr_html_(self) -> str:
+        from .rendering.notebook import trace_to_html
+
+        return trace_to_html(self)
 
 
 @dataclass(frozen=True)
@@ -27,10 +37,15 @@ class Agreement(agreement.Agreement):
         return to_text(self, top)
 
     def write(self, folder: str | Path) -> Path:
-        """Write ``agreement.json``, ``agreement.md`` and the tensors that failed into a folder."""
+        """Write ``report.html``, the record it is made of, and the same for other programs into a folder."""
         from .rendering.folder import write
 
         return write(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        from .rendering.notebook import agreement_to_html
+
+        return agreement_to_html(self)
 
 
 def check(
@@ -39,14 +54,15 @@ def check(
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
+    show: Iterable[str] = (),
     truth: bool = False,
     tolerance: Tolerance | None = None,
 ) -> Agreement:
     """Compute a case by hand and in frameworks, from identical weights, and compare every tensor of every step.
 
     ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
-    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``; ``truth`` adds how far each
-    party is from the true values.
+    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``; ``show`` the same, of tensors
+    whose elements the report shows though they agree; ``truth`` adds how far each party is from the true values.
 
     Raises:
         CaseError: a case that cannot be run as it is written.
@@ -60,7 +76,7 @@ def check(
     >>> agreement.raise_if_failed()
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    found = check_case(loaded, against, device=device, only=only, truth=truth, tolerance=tolerance)
+    found = check_case(loaded, against, device=device, only=only, show=show, truth=truth, tolerance=tolerance)
     return Agreement(**vars(found))
 
 
@@ -74,11 +90,14 @@ def record(case: Case | str | Path, subject: str = "reference", *, device: str =
         Unsupported: the framework cannot express the case.
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    return run(loaded) if subject == "reference" else load_adapter(subject).record(loaded, device)
+    made = run(loaded) if subject == "reference" else load_adapter(subject).record(loaded, device)
+    return Trace(**vars(made))
 
 
-def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
-    """Hold one trace against another, which counts as the reference.
+def compare(
+    reference: trace.Trace, subject: trace.Trace, *, show: Iterable[str] = (), tolerance: Tolerance | None = None
+) -> Agreement:
+    """Hold one trace against another, which counts as the reference; ``show`` is that of ``check``.
 
     Raises:
         ValueError: traces of different cases.
@@ -87,7 +106,7 @@ def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = N
     >>> cc.compare(cc.record("article"), cc.record("article", "torch")).ok
     True
     """
-    return Agreement(**vars(compare_traces(reference, subject, tolerance=tolerance)))
+    return Agreement(**vars(compare_traces(reference, subject, show=tuple(show), tolerance=tolerance)))
 
 
-__all__ = ["Agreement", "check", "compare", "load_case", "record", "save_case"]
+__all__ = ["Agreement", "Trace", "check", "compare", "load_case", "record", "save_case"]

@@ -84,6 +84,8 @@ class Adapter(ABC):
     def run(self, case: Case, device: str) -> Trace:
         """Run the case, which is supported on the device, and return every tensor under its name.
 
+        Settings that it chose for this run are in the trace's environment; ``record`` adds the others.
+
         The process is left as it was found: seeds, threads, default dtype and precision.
 
         Raises:
@@ -122,7 +124,8 @@ class Adapter(ABC):
         if reason := self.unsupported(case, device):
             raise Unsupported(reason)
         trace = self.run(case, device)
-        trace.source, trace.case, trace.environment = self.name, case, self.environment(device)
+        trace.source, trace.case = self.name, case
+        trace.environment = {**self.environment(device), **trace.environment}
         return trace
 
     def unsupported(self, case: Case, device: str = "cpu") -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from . import doctor, faults, listing, run
+from . import doctor, faults, listing, report, run
 
 app = typer.Typer(
     name="crosscheck",
@@ -29,6 +29,7 @@ app = typer.Typer(
     ),
 )
 app.command("run")(run.run)
+app.command("report")(report.report)
 app.command("faults")(faults.faults)
 app.command("list")(listing.listing)
 app.command("doctor")(doctor.doctor)

@@ -51,6 +51,10 @@ Only: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="Compare only tensors whose name fits this pattern, `*/gradient/*`. Can be repeated."),
 ]
+Show: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="Show the elements of tensors whose name fits this pattern in the report, even if they agree."),
+]
 Top: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Show so many of each framework's tensors, worst first; 0 shows all.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import progress, refusing
-from .options import Against, CaseDtype, Cases, Device, Json, OnDevice, Only, Out, Top, known_adapters
+from .options import Against, CaseDtype, Cases, Device, Json, OnDevice, Only, Out, Show, Top, known_adapters
 from .showing import Showing
 
 
@@ -19,6 +19,7 @@ def run(
     steps: Annotated[int | None, typer.Option(min=1, help="Compute so many training steps.")] = None,
     device: OnDevice = Device.cpu,
     only: Only = None,
+    show: Show = None,
     top: Top = 8,
     truth: Annotated[
         bool, typer.Option("--truth", help="Say how far each party is from the true values, and who is nearest.")
@@ -46,6 +47,8 @@ def run(
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in cases or built_in()]
         for case in [case.with_steps(steps) if steps else case for case in loaded]:
             with progress(case.name) as tell:
-                found = check(case, adapters, device=device.value, only=only or (), truth=truth, progress=tell)
+                found = check(
+                    case, adapters, device=device.value, only=only or (), show=show or (), truth=truth, progress=tell
+                )
             showing.show(found)
         showing.end()

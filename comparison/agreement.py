@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ..reference.layers import Array
+from .network import Network
 from .verdicts import HARMLESS, SEVERITY, Outcome, Verdict
 
 Check: TypeAlias = Literal["present", "expected", "dtype", "shape", "nan", "infinity", "values"]
@@ -77,6 +78,16 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Arrays:
+    """The elements of a tensor: what was expected, in the dtype of the tensor, what the subject has, and the sigmas."""
+
+    reference: Array
+    subject: Array
+    sigma: Array
+    """As many as there are elements, or one for all."""
+
+
+@dataclass(frozen=True)
 class SubjectAgreement:
     """One subject against the reference. ``reason`` says why where nothing could be compared."""
 
@@ -87,6 +98,10 @@ class SubjectAgreement:
     environment: Mapping[str, Any] = field(default_factory=dict)
     diagnosis: tuple[Diagnosis, ...] = ()
     tensors: tuple[TensorAgreement, ...] = ()
+    not_kept: tuple[str, ...] = ()
+    """Tensors whose elements were to be kept in the folder and did not fit."""
+    arrays: Mapping[str, Arrays] = field(default_factory=dict, repr=False, compare=False)
+    """The elements of the tensors that failed or were asked for, by name."""
 
     def count(self, verdict: Verdict) -> int:
         """How many tensors have the verdict."""
@@ -124,11 +139,12 @@ class Agreement:
     dtype: str
     steps: int
     about: str = ""
+    limit: float = 8.0
+    """How many sigmas an element may be off."""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
     subjects: Mapping[str, SubjectAgreement] = field(default_factory=dict)
     truth: TruthAgreement | None = None
-    evidence: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
-    """The tensors that failed, as ``SOURCE/STEP/PHASE/NAME``: the reference's and the subject's."""
 
     @property
     def compared(self) -> bool:

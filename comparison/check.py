@@ -21,6 +21,7 @@ def check(
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
+    show: Iterable[str] = (),
     truth: bool = False,
     tolerance: Tolerance | None = None,
     progress: Callable[[str], None] = lambda subject: None,
@@ -29,7 +30,8 @@ def check(
 
     A framework that cannot express the case is ``unsupported``, one that fails is ``crashed``, each with the reason;
     neither counts as agreement, and the others go on. ``only`` are patterns of tensor names, ``*/gradient/*``;
-    ``truth`` adds how far each party is from the true values; ``progress`` is told each name before its run.
+    ``show`` the same, of tensors whose elements are wanted though they agree; ``truth`` adds how far each party is
+    from the true values; ``progress`` is told each name before its run.
 
     Raises:
         KeyError: no adapter of a name.
@@ -38,7 +40,7 @@ def check(
     names = tuple(against) if against is not None else installed()
     adapters = [load_adapter(name) for name in dict.fromkeys(names)]
     progress("reference")
-    comparison = Comparison(run(case), tolerance or Computed(), tuple(only))
+    comparison = Comparison(run(case), tolerance or Computed(), tuple(only), tuple(show))
     traces = []
     if truth:
         from .truth import truth_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -16,9 +16,10 @@ from ..reference import Case, Operation, Trace
 from ..reference.dtypes import cast, spacing
 from ..reference.layers import Array
 from ..reference.trace import phase_of
-from .agreement import Agreement, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
+from .agreement import Agreement, Arrays, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
 from .diagnosis import Failure, diagnose
 from .figures import Figures, measure
+from .network import network_of
 from .replaying import reduced
 from .running import run
 from .tolerance import Computed, Expected, Tolerance
@@ -26,10 +27,13 @@ from .truth import Truth
 from .verdicts import Outcome, Support, Verdict, decide, worst
 
 
-def compare(baseline: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
+def compare(
+    baseline: Trace, subject: Trace, *, show: Sequence[str] = (), tolerance: Tolerance | None = None
+) -> Agreement:
     """Hold one trace against another, which counts as right.
 
-    Where that is the reference's own, each tensor is compared locally too.
+    Where that is the reference's own, each tensor is compared locally too. ``show`` are patterns of the tensors whose
+    elements are wanted though they agree.
 
     Raises:
         ValueError: traces of different cases.
@@ -37,7 +41,7 @@ def compare(baseline: Trace, subject: Trace, *, tolerance: Tolerance | None = No
     case = baseline.case or subject.case
     if baseline.case and subject.case and baseline.case.name != subject.case.name:
         raise ValueError(f"expected two traces of one case; received {baseline.case.name!r} and {subject.case.name!r}")
-    comparison = Comparison(baseline, tolerance or Computed())
+    comparison = Comparison(baseline, tolerance or Computed(), show=show)
     found = comparison.of(subject)
     return agreement_of(case, {subject.source: found}, comparison)
 
@@ -46,15 +50,17 @@ def compare(baseline: Trace, subject: Trace, *, tolerance: Tolerance | None = No
 class Comparison:
     """Subjects held against one baseline: the reference's trace, or another's that counts as right.
 
-    What does not depend on the subject is computed once. ``evidence`` collects the tensors that fail.
+    What does not depend on the subject is computed once.
     """
 
     baseline: Trace
     tolerance: Tolerance
     only: Sequence[str] = ()
+    """Patterns of the tensors to compare; without any, all are."""
+    show: Sequence[str] = ()
+    """Patterns of the tensors whose elements are kept, beside those that fail."""
     truth: Truth | None = None
     """What every party's distance is measured from, where it is wanted."""
-    evidence: dict[str, Array] = field(default_factory=dict)
 
     @cached_property
     def operations(self) -> Sequence[Operation]:
@@ -92,7 +98,8 @@ class Comparison:
         """
         own = self.comparable(subject)
         local = self.local(own)
-        tensors = [self.tensor(name, subject, own, local.get(name), kinds) for name in self.names]
+        arrays: dict[str, Arrays] = {}
+        tensors = [self.tensor(name, subject, own, local.get(name), kinds, arrays) for name in self.names]
         beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
         tensors += [unexpected(name, subject) for name in beyond]
         given = {name: np.asarray(subject[name]) for name in subject}
@@ -105,6 +112,7 @@ class Comparison:
             environment={key: value for key, value in subject.environment.items() if key != "version"},
             diagnosis=tuple(self.diagnosed(own, given, failures)),
             tensors=tuple(tensors),
+            arrays=arrays,
         )
 
     def failures(self, local: Mapping[str, Found], own: Mapping[str, Array], subject: Trace) -> list[Failure]:
@@ -194,8 +202,12 @@ class Comparison:
         own: Mapping[str, Array],
         local: Found | None,
         kinds: Mapping[str, Nativeness] | None,
+        arrays: dict[str, Arrays],
     ) -> TensorAgreement:
-        """One tensor: present, dtype, exact shape, NaN, signed infinities, values, in that order."""
+        """One tensor: present, dtype, exact shape, NaN, signed infinities, values, in that order.
+
+        Its elements are put into ``arrays`` where it fails or was asked for.
+        """
         right = np.asarray(self.baseline[name])
         common = self.described(name, right, kinds)
         if name not in subject.tensors:
@@ -213,9 +225,9 @@ class Comparison:
             common["truth_distance"] = self.truth.distance(name, given)
             common["reference_truth_distance"] = self.truth.distance(name, right)
         failed_check = deciding.failed if verdicts["verdict"] == "disagree" else None
-        if failed_check:
-            self.evidence[f"{self.baseline.source}/{name}"] = cast(deciding.expected.value, common["dtype"])
-            self.evidence[f"{subject.source}/{name}"] = given
+        if failed_check or (self.show and wanted(self.show, name)):
+            expected = deciding.expected
+            arrays[name] = Arrays(cast(expected.value, common["dtype"]), given, np.asarray(expected.sigma))
         return TensorAgreement(**common, **verdicts, **deciding.described(), failed=failed_check)
 
     def described(self, name: str, right: Array, kinds: Mapping[str, Nativeness] | None) -> dict[str, Any]:
@@ -350,7 +362,8 @@ def agreement_of(
             "machine": f"{platform.system()} {platform.machine()}",
             "baseline": comparison.baseline.source,
         },
+        limit=comparison.tolerance.limit,
+        network=network_of(case, comparison.operations),
         subjects=subjects,
         truth=truth,
-        evidence=comparison.evidence,
     )

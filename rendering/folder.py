@@ -1,4 +1,4 @@
-"""An agreement on disk: a folder with the record, the tensors that failed, and a page to read.
+"""An agreement on disk: a folder with the record, the elements of the tensors that failed, and pages made of the two.
 
 Each file appears whole or not at all: it is written beside its place and then moved there.
 """
@@ -9,16 +9,16 @@ import os
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from ..cases.tensors import as_tensors
 from ..comparison.agreement import Agreement
-from ..reference.layers import Array
-from .as_json import to_json
+from ..reference.errors import CaseError
+from .arrays import fitting, with_arrays
+from .as_json import from_json, to_json
+from .junit import to_junit
 from .markdown import to_markdown
+from .report import to_html
 
-EVIDENCE_BYTES = 32 * 2**20
-"""How much of the tensors that failed is kept, the first to fail first."""
+RECORD, ARRAYS, PAGE = "agreement.json", "tensors.safetensors", "report.html"
 
 
 def write(agreement: Agreement, folder: Path) -> Path:
@@ -28,10 +28,51 @@ def write(agreement: Agreement, folder: Path) -> Path:
         OSError: the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_evidence(agreement, folder / "tensors.safetensors")
+    agreement, arrays = fitting(agreement)
+    if arrays:
+        write_bytes(folder / ARRAYS, as_tensors(arrays))
+    else:
+        (folder / ARRAYS).unlink(missing_ok=True)
+    write_text(folder / RECORD, to_json(agreement))
+    return render(agreement, folder)
+
+
+def render(agreement: Agreement, folder: Path) -> Path:
+    """Write the pages of an agreement that was read from a folder, and return it: they follow from what is there."""
+    write_text(folder / PAGE, to_html(agreement))
     write_text(folder / "agreement.md", to_markdown(agreement))
-    write_text(folder / "agreement.json", to_json(agreement))
+    write_text(folder / "junit.xml", to_junit(agreement))
     return folder
+
+
+def read(folder: Path) -> Agreement:
+    """The agreement that was written into a folder.
+
+    Raises:
+        CaseError: what is there is no agreement.
+        OSError: a file that cannot be read.
+    """
+    record, arrays = folder / RECORD, folder / ARRAYS
+    agreement = from_json(record.read_bytes(), str(record))
+    if not arrays.exists():
+        return agreement
+    try:
+        return with_arrays(agreement, arrays.read_bytes())
+    except CaseError as error:
+        raise error.in_file(str(arrays)) from None
+
+
+def folders_in(path: Path) -> list[Path]:
+    """The folder itself where it holds an agreement, and otherwise those in it that do.
+
+    Raises:
+        CaseError: there is none.
+    """
+    folders = [path] if (path / RECORD).is_file() else sorted(record.parent for record in path.glob(f"*/{RECORD}"))
+    if not folders:
+        received = repr(str(path)) if path.is_dir() else f"{str(path)!r}, which is no folder"
+        raise CaseError(f"a folder that crosscheck run wrote, with an {RECORD}, or a folder of them", received)
+    return folders
 
 
 def write_text(path: Path, text: str) -> None:
@@ -60,17 +101,3 @@ def current_umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def write_evidence(agreement: Agreement, path: Path) -> None:
-    """Write the tensors that failed, as far as they fit; where none did, no file stays behind."""
-    kept: dict[str, Array] = {}
-    room = EVIDENCE_BYTES
-    for name, array in agreement.evidence.items():
-        if array.dtype != np.longdouble and array.nbytes <= room:  # safetensors has no longdouble
-            kept[name] = array
-            room -= array.nbytes
-    if kept:
-        write_bytes(path, as_tensors(kept))
-    else:
-        path.unlink(missing_ok=True)

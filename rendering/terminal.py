@@ -14,7 +14,6 @@ from ..comparison.verdicts import Verdict
 from . import words
 
 STYLES: dict[Verdict, str] = {"agree": "green", "kink": "yellow", "unsupported": "yellow", "not compared": "yellow"}
-MARKS: dict[Verdict, str] = {"agree": "✓", "unsupported": "–", "kink": "~"}
 
 
 WIDE = 150
@@ -40,7 +39,7 @@ def render(agreement: Agreement, top: int | None = None, width: int = WIDE) -> R
 
 def summary(name: str, subject: SubjectAgreement) -> Text:
     """The subject's verdict in one line."""
-    line = Text(f"{MARKS.get(subject.verdict, '✗')} ", style=style_of(subject.verdict))
+    line = Text(f"{words.glyph(subject.verdict)} ", style=style_of(subject.verdict))
     line.append(words.subject_line(name, subject))
     if device := words.device_of(subject):
         line.append(f"  ({device})", style="dim")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..comparison.agreement import Agreement, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement, describe
+from ..comparison.verdicts import SEVERITY, Verdict
 from ..reference.errors import printable
 
 COLUMNS = (
@@ -24,6 +25,20 @@ COLUMNS = (
 """The columns of a table of tensors."""
 
 NUMERIC = frozenset({"max abs", "ulp", "sigmas", "end to end", "allowed", "reference", "subject"})
+
+
+TONES: Mapping[Verdict, str] = {"agree": "good", "kink": "good", "unsupported": "open", "not compared": "open"}
+GLYPHS: Mapping[Verdict, str] = {"agree": "✓", "kink": "~", "unsupported": "–", "not compared": "?"}
+
+
+def tone(verdict: Verdict) -> str:
+    """Whether a verdict is good, bad or open; what is not known to be harmless is bad."""
+    return TONES.get(verdict, "bad")
+
+
+def glyph(verdict: Verdict) -> str:
+    """The sign of a verdict, which stands beside its colour."""
+    return GLYPHS.get(verdict, "✗")
 
 
 def short(value: float | None) -> str:
@@ -57,7 +72,7 @@ def row(tensor: TensorAgreement) -> tuple[str, ...]:
     return (
         printable(tensor.name),
         shape(tensor.shape),
-        maker(tensor),
+        printable(maker(tensor)),
         verdict,
         short(tensor.max_abs),
         short(tensor.max_ulp),
@@ -111,3 +126,85 @@ def device_of(subject: SubjectAgreement) -> str:
     settings = dict(subject.environment)
     device = str(settings.pop("device", ""))
     return ", ".join([device, *(printable(f"{key} {value}") for key, value in settings.items())]) if device else ""
+
+
+# ------------------------------------------------------------------------------------------------ in a newcomer's words
+
+TENSORS = {
+    "forward": "the output of ``{}``",
+    "backward": "the gradient of the loss at the output of ``{}``",
+    "gradient": "the gradient of the loss in ``{}``",
+    "clipped": "the clipped gradient in ``{}``",
+    "state": "what is remembered as ``{}``",
+    "update": "``{}`` after the step",
+}
+"""What a tensor is, by its phase."""
+
+OPERATIONS = {
+    "forward": "the forward of ``{}``",
+    "backward": "the backward of ``{}``",
+    "sum": "the sum of the parts of the gradient at ``{}``",
+    "clipped": "the clipping of ``{}``",
+    "update": "the update of ``{}``",
+}
+"""What an operation is, by what it is called."""
+
+
+def tensor_in_words(name: str) -> str:
+    """What a tensor is, with the names in it as code.
+
+    >>> tensor_in_words("0/gradient/k.weight"), tensor_in_words("0/forward/loss"), tensor_in_words("1/backward/a->b")
+    ('the gradient of the loss in ``k.weight``', 'the loss', \
+'the part of the gradient of the loss at the output of ``a`` that comes back from ``b``')
+    """
+    _, phase, what = [*name.split("/", 2), "", ""][:3]
+    if (phase, what) == ("forward", "loss"):
+        return "the loss"
+    if (phase, what) == ("backward", "input"):
+        return "the gradient of the loss at the input"
+    owner, arrow, user = what.partition("->")
+    if arrow:
+        return f"the part of {tensor_in_words(f'0/{phase}/{owner}')} that comes back from ``{user}``"
+    return TENSORS.get(phase, "``{}``").format(what or name)
+
+
+def operation_in_words(name: str) -> str:
+    """What an operation does, with the names in it as code.
+
+    >>> operation_in_words("0/backward(o.softmax)"), operation_in_words("")
+    ('the backward of ``o.softmax``', 'no operation')
+    """
+    called, of = parts_of(name)[1:]
+    return OPERATIONS[called].format(of) if called in OPERATIONS else (f"``{name}``" if name else "no operation")
+
+
+def place_in_words(name: str) -> str:
+    """Of which step, and of which micro-batch, a tensor or an operation is.
+
+    >>> place_in_words("0/forward/k"), place_in_words("1.3/backward(k)")
+    ('step 0', 'step 1, micro-batch 3')
+    """
+    step, dot, micro_batch = name.partition("/")[0].partition(".")
+    return f"step {step}, micro-batch {micro_batch}" if dot else f"step {step}"
+
+
+def sentence(text: str) -> str:
+    """A text with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def parts_of(operation: str) -> tuple[str, str, str]:
+    """The place, the doing and the thing in an operation's name: ``0``, ``backward``, ``k`` of ``0/backward(k)``."""
+    place, _, rest = operation.partition("/")
+    called, _, of = rest.partition("(")
+    return place, called, of.removesuffix(")")
+
+
+def worst_first(agreement: Agreement) -> list[tuple[str, SubjectAgreement]]:
+    """The subjects with their names from the worst to the best."""
+    return sorted(agreement.subjects.items(), key=lambda one: SEVERITY.index(one[1].verdict))
+
+
+def amount(tensor: TensorAgreement) -> str:
+    """By how much a tensor is off, and how much is allowed: ``9.01e+15 σ``."""
+    return "" if tensor.sigmas is None else f"{short(tensor.sigmas)} σ"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import crosscheck as cc
 import pytest
+from agreements import agreement_with
 from crosscheck.adapters import load_adapter
 
 if TYPE_CHECKING:
@@ -70,6 +71,18 @@ def agreement_of(adapter_of: Callable[[str], cc.adapters.Adapter]) -> Callable[.
         return found
 
     return find
+
+
+@pytest.fixture
+def agreeing() -> cc.Agreement:
+    """The article against a copy of itself."""
+    return agreement_with()
+
+
+@pytest.fixture
+def failing() -> cc.Agreement:
+    """The same with the gradient of one weight negated."""
+    return agreement_with(lambda array: -array)
 
 
 @dataclass

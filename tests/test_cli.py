@@ -135,6 +135,76 @@ def test_crash_is_status_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "crashed: MemoryError: no room" in said(result)
 
 
+def test_a_run_writes_pages_and_an_index_and_says_where(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("before\n")
+    result = shell("run", "article", "mazur", "--against", "torch", "--show", "*/forward/loss")
+    assert result.exit_code == 0, result.output
+    assert "report: reports/article/report.html" in said(result)
+    assert "all of them: reports/index.html" in said(result)
+    index = (tmp_path / "reports" / "index.html").read_text()
+    for name in ("article", "mazur"):
+        folder = tmp_path / "reports" / name
+        assert {"report.html", "agreement.md", "junit.xml", "tensors.safetensors"} <= {
+            path.name for path in folder.iterdir()
+        }
+        assert f'href="{name}/report.html"' in index
+    before, *lines = (tmp_path / "summary.md").read_text().splitlines()
+    assert before == "before"
+    assert [line.partition("**:")[0] for line in lines] == [
+        "- **article, float64, 1 step",
+        "- **mazur, float64, 1 step",
+    ]
+    assert all("✓ torch" in line and "tensors agree" in line for line in lines)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_report_makes_the_same_pages_again(shell: Shell, tmp_path: Path, broken_torch: None) -> None:
+    shell("run", "article", "mazur", "--against", "torch")
+    before = written(tmp_path / "reports")
+    for path in (tmp_path / "reports").rglob("*"):
+        if path.suffix in (".html", ".md", ".xml"):
+            path.unlink()
+    result = shell("report", "reports")
+    assert result.exit_code == 0, result.output
+    assert "written: reports/article/report.html" in said(result)
+    assert written(tmp_path / "reports") == before
+
+
+def test_report_of_named_folders_has_its_index_where_they_meet(shell: Shell, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        cc.compare(cc.record("article"), cc.record("article")).write(tmp_path / name / "article")
+    assert shell("report", "a/article").exit_code == 0
+    assert not list(tmp_path.rglob("index.html"))
+    assert shell("report", "a/article", "b/article").exit_code == 0
+    assert [path.parent for path in tmp_path.rglob("index.html")] == [tmp_path]
+    assert 'href="b/article/report.html"' in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "expected a folder that crosscheck run wrote", id="no agreement"),
+        pytest.param("{}", "agreement.json: schema: expected 1", id="no schema"),
+        pytest.param("nonsense", "agreement.json: expected a JSON document", id="no JSON"),
+    ],
+)
+def test_report_refuses_what_is_no_agreement(shell: Shell, tmp_path: Path, content: str | None, message: str) -> None:
+    (tmp_path / "reports").mkdir()
+    if content is not None:
+        (tmp_path / "reports" / "agreement.json").write_text(content)
+    result = shell("report", "reports")
+    assert result.exit_code == 2
+    assert message in said(result)
+    assert not list(tmp_path.rglob("*.html"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -177,13 +177,33 @@ def test_failure_names_tensor_operation_values_and_tolerance(reference: cc.Trace
         assert part in text
 
 
-def test_failed_tensors_are_kept_as_evidence(reference: cc.Trace) -> None:
+def test_elements_of_what_failed_are_kept(reference: cc.Trace) -> None:
     array = planted(reference, (2, 0), 5.0)
-    evidence = cc.compare(reference, subject_of(reference, other=array)).evidence
+    found = cc.compare(reference, subject_of(reference, other=array)).subjects["subject"]
     # The weight after the step is right, and so not what becomes of the gradient that was planted.
     failed = (NAME, "0/update/k.weight")
-    assert sorted(evidence) == sorted(f"{source}/{name}" for source in ("reference", "subject") for name in failed)
-    np.testing.assert_array_equal(evidence[f"subject/{NAME}"], array)
+    assert sorted(found.arrays) == sorted(failed)
+    kept = found.arrays[NAME]
+    np.testing.assert_array_equal(kept.subject, array)
+    np.testing.assert_array_equal(kept.reference, reference[NAME])
+    assert kept.sigma.shape == array.shape
+    assert ((kept.sigma > 0) == (reference[NAME] != 0)).all()
+
+
+def test_elements_of_what_was_asked_for_are_kept_too(reference: cc.Trace) -> None:
+    found = cc.compare(reference, subject_of(reference), show=["*/gradient/j.*"]).subjects["subject"]
+    assert list(found.arrays) == ["0/gradient/j.weight", "0/gradient/j.bias"]
+    assert not cc.compare(reference, subject_of(reference)).subjects["subject"].arrays
+
+
+def test_what_each_subject_should_have_made_is_its_own(reference: cc.Trace) -> None:
+    """What is right locally depends on the subject's own inputs, here to the update of the weight."""
+    comparison = Comparison(reference, cc.Computed())
+    expected = []
+    for value in (5.0, 6.0):
+        found = comparison.of(subject_of(reference, other=planted(reference, (2, 0), value)))
+        expected.append(found.arrays["0/update/k.weight"].reference)
+    assert not np.array_equal(*expected)
 
 
 def test_crash_is_its_own_verdict_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

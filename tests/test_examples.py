@@ -63,6 +63,8 @@ def test_readme_commands(command: str, tmp_path: Path, monkeypatch: pytest.Monke
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     cc.save_case(cc.load_case("article"), "mine.toml")
+    if command.startswith("crosscheck report"):  # of the runs above it
+        cc.check("article", ["torch"]).write("reports/article")
     result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
     assert result.exit_code == 0, result.output
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
+import xml.etree.ElementTree as ElementTree
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import crosscheck as cc
-import numpy as np
 import pytest
-from crosscheck.rendering import folder
+from agreements import NAME, agreement_with, hostile, with_nan
 from crosscheck.rendering.as_json import document, to_json
-from crosscheck.rendering.markdown import to_markdown
+from crosscheck.rendering.junit import to_junit
+from crosscheck.rendering.markdown import summary_line, to_markdown
 from crosscheck.rendering.terminal import to_text
-from safetensors.numpy import load_file
 
 TOP_LEVEL = {"schema", "case", "dtype", "steps", "agrees", "environment", "subjects"}
 SUBJECT = {"version", "verdict", "first_divergence", "diagnosis", "tensors"}
@@ -24,31 +22,6 @@ TENSOR = {
     *("max_ulp", "sigmas", "tolerance", "would_pass", "worst_index", "reference", "subject", "truth_distance"),
     *("mismatched", "elements", "nan", "inf"),
 }
-NAME = "0/gradient/o.weight"
-
-
-def agreement_with(change: Any = None) -> cc.Agreement:
-    """The article against a copy of itself, one tensor changed."""
-    reference = cc.record("article")
-    subject = cc.Trace("copy", reference.case, {"version": "1.0", "device": "cpu"}, dict(reference.tensors))
-    if change is not None:
-        subject.tensors[NAME] = change(np.array(subject.tensors[NAME]))
-    return cc.compare(reference, subject)
-
-
-def with_nan(array: Any) -> Any:
-    array[0, 0] = np.nan
-    return array
-
-
-@pytest.fixture
-def agreeing() -> cc.Agreement:
-    return agreement_with()
-
-
-@pytest.fixture
-def failing() -> cc.Agreement:
-    return agreement_with(lambda array: -array)
 
 
 def test_json_has_the_schema(agreeing: cc.Agreement) -> None:
@@ -103,15 +76,6 @@ def test_failure_shows_both_values_and_where(failing: cc.Agreement, render: Any)
     assert "first divergence 0/gradient/o.weight" in text
 
 
-HOSTILE = "<img src=x onerror=alert(1)>|`x`*\n# \x1b[31mred\u202eevil"
-
-
-def hostile(agreement: cc.Agreement) -> cc.Agreement:
-    subject = agreement.subjects["copy"]
-    tensors = tuple(replace(tensor, name=f"0/forward/{HOSTILE}") for tensor in subject.tensors)
-    return replace(agreement, case=HOSTILE, subjects={HOSTILE: replace(subject, tensors=tensors)})
-
-
 def test_hostile_names_are_text_in_markdown(agreeing: cc.Agreement) -> None:
     text = to_markdown(hostile(agreeing))
     assert "<img" not in text.replace("\\<img", "")
@@ -128,45 +92,63 @@ def test_hostile_names_cannot_drive_a_terminal(agreeing: cc.Agreement, render: A
     assert "\u202e" not in text
 
 
-def test_folder_holds_record_page_and_evidence(failing: cc.Agreement, tmp_path: Path) -> None:
-    written = failing.write(tmp_path / "reports" / "article")
-    assert sorted(path.name for path in written.iterdir()) == ["agreement.json", "agreement.md", "tensors.safetensors"]
-    tensors = load_file(written / "tensors.safetensors")
-    np.testing.assert_array_equal(tensors[f"copy/{NAME}"], -tensors[f"reference/{NAME}"])
+def test_junit_has_a_test_case_for_each_tensor(failing: cc.Agreement) -> None:
+    suites = ElementTree.fromstring(to_junit(failing))
+    (suite,) = suites
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("26", "2", "0")
+    assert suite.get("name") == "article.float64.copy"
+    cases = {case.get("name"): case for case in suite.iter("testcase")}
+    assert list(cases) == list(cc.record("article"))
+    failure = cases[NAME].find("failure")
+    assert failure is not None
+    assert "apart at most" in str(failure.get("message"))
+    assert cases[NAME].get("classname") == "article.float64.copy.gradient"
+    assert "-1 times what is expected" in str(suite.findtext("system-out"))
 
 
-def test_folder_forgets_the_evidence_of_an_earlier_failure(
-    failing: cc.Agreement, agreeing: cc.Agreement, tmp_path: Path
-) -> None:
-    failing.write(tmp_path)
-    agreeing.write(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["agreement.json", "agreement.md"]
+@pytest.mark.parametrize(
+    ("verdict", "outcome"), [("unsupported", "skipped"), ("crashed", "error"), ("timed out", "error")]
+)
+def test_junit_of_a_subject_without_tensors(agreeing: cc.Agreement, verdict: Any, outcome: str) -> None:
+    subject = cc.SubjectAgreement("1", verdict, reason="no such thing")
+    suites = ElementTree.fromstring(to_junit(replace(agreeing, subjects={"torch": subject})))
+    (case,) = suites.iter("testcase")
+    (found,) = case
+    assert (found.tag, found.get("message")) == (outcome, f"{verdict}: no such thing")
 
 
-def test_evidence_of_strided_tensors_reads_back(failing: cc.Agreement, tmp_path: Path) -> None:
-    array = np.arange(12.0).reshape(3, 4)
-    replace(failing, evidence={"a": array.T, "b": array[::-1, ::2], "c": np.float64(3)}).write(tmp_path)
-    tensors = load_file(tmp_path / "tensors.safetensors")
-    np.testing.assert_array_equal(tensors["a"], array.T)
-    np.testing.assert_array_equal(tensors["b"], array[::-1, ::2])
-    assert tensors["c"].shape == ()
+def test_junit_never_passes_what_was_not_compared(agreeing: cc.Agreement) -> None:
+    subject = agreeing.subjects["copy"]
+    for verdict in ("not compared", "not given", "unsupported", "crashed", "timed out", "disagree"):
+        tensors = (replace(subject.tensors[0], verdict=verdict),)
+        (case,) = ElementTree.fromstring(
+            to_junit(replace(agreeing, subjects={"copy": replace(subject, tensors=tensors)}))
+        ).iter("testcase")
+        assert len(case) == 1
 
 
-def test_evidence_is_capped(failing: cc.Agreement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "EVIDENCE_BYTES", 100)
-    replace(failing, evidence={"a": np.zeros(10), "b": np.zeros(10), "c": np.zeros(2)}).write(tmp_path)
-    assert sorted(load_file(tmp_path / "tensors.safetensors")) == ["a", "c"]
+def test_markdown_is_capped_and_leaves_out_the_best(failing: cc.Agreement) -> None:
+    whole = to_markdown(failing)
+    capped = to_markdown(failing, most_bytes=len(whole.encode()) // 2)
+    assert len(capped.encode()) <= len(whole.encode()) // 2
+    rows = [line for line in capped.splitlines() if line.startswith("| 0/")]
+    assert 2 <= len(rows) < 26
+    assert "disagree" in rows[0]
+    assert "disagree" in rows[1]
+    assert f"Left out for want of room: {26 - len(rows)} tensors, 0 of which fail." in capped
 
 
-def test_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.json"
-    folder.write_text(path, "old")
+def test_markdown_says_so_where_failures_are_left_out(failing: cc.Agreement) -> None:
+    bare = len(to_markdown(failing, top=0).encode())
+    assert "Left out for want of room: 26 tensors, 2 of which fail." in to_markdown(failing, most_bytes=bare)
 
-    def fail(*args: object) -> None:
-        raise OSError("disk full")
 
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        folder.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
+def test_a_very_long_name_does_not_make_the_document_long(agreeing: cc.Agreement) -> None:
+    assert len(to_markdown(replace(agreeing, case="x" * 3_000_000, about="y" * 3_000_000)).encode()) < 1_000_000
+
+
+def test_the_summary_is_one_line(failing: cc.Agreement, agreeing: cc.Agreement) -> None:
+    line = summary_line(failing)
+    assert line.startswith("- **article, float64, 1 step**: ✗ copy 1.0: disagree: 24 of 26 tensors agree")
+    assert "first divergence 0/gradient/o.weight" in line
+    assert summary_line(hostile(agreeing)).splitlines() == [summary_line(hostile(agreeing))]

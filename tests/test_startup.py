@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from agreements import agreement_with
 from crosscheck.adapters import Adapter
 
 FRAMEWORKS = frozenset({"jax", "optax", "torch"})
@@ -44,6 +47,16 @@ def test_the_built_in_cases_are_listed_by_the_standard_library_alone() -> None:
     """Typer imports pydantic by itself to read an argument; the listing must not add to that."""
     ours = imported("-c", "from crosscheck.cases import built_in; assert built_in()")
     assert not ours & {*FRAMEWORKS, "numpy", "pydantic", "safetensors", "tomli_w", "crosscheck.cases.reading"}
+
+
+@pytest.mark.parametrize("change", [lambda array: array, lambda array: -array], ids=["agreeing", "failing"])
+def test_a_report_is_made_without_any_framework(change: Callable[[Any], Any], tmp_path: Path) -> None:
+    """Matplotlib is imported only where there is something to draw, and chooses no way of showing it."""
+    found = agreement_with(change)
+    found.write(tmp_path)
+    names = imported("-W", "ignore", "-m", "crosscheck", "report", str(tmp_path))
+    assert not names & {*FRAMEWORKS, "matplotlib.pyplot"}
+    assert ("matplotlib" in names) == (not found.ok)
 
 
 @pytest.mark.parametrize(("adapter", "others"), [("torch", {"jax", "optax"}), ("jax", {"torch"})])

@@ -158,7 +158,9 @@ class Jax(contract.Adapter):
     def run(self, case: Case, device: str) -> Trace:
         # 64 bits exist in JAX only where they are enabled; a float32 case runs as it would by default.
         with enable_x64(case.dtype == "float64"), jax.default_device(jax_device(device)):
-            return self.train(case)
+            trace = self.train(case)
+        trace.environment["x64"] = case.dtype == "float64"
+        return trace
 
     def train(self, case: Case) -> Trace:
         """The training loop, every tensor of it kept."""

@@ -22,13 +22,16 @@ from .. import words
 HERE = Path(__file__).parent
 
 
-def page(template: str, **context: Any) -> str:
+def page(template: str, *, like: str = "", **context: Any) -> str:
     """The page that ``TEMPLATE.html`` makes of the context, which has a ``title`` at least.
+
+    Its style and its script are its own, or those of another page that it is ``like``.
 
     Every text is escaped, and what cannot be printed (controls, marks that turn the direction of writing) appears as
     its escape; ``Markup`` alone passes as it is.
     """
-    style, script = source("base.css") + source(f"{template}.css"), source(f"{template}.js")
+    own = like or template
+    style, script = source("base.css") + source(f"{own}.css"), source(f"{own}.js")
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -41,6 +44,11 @@ def page(template: str, **context: Any) -> str:
     )
     made = environment().get_template(f"{template}.html")
     return made.render(policy=policy, style=Markup(style), script=Markup(script), **context)
+
+
+def fragment(template: str, **context: Any) -> str:
+    """What ``TEMPLATE.html`` makes of the context, to stand in a page of someone else's, escaped in the same way."""
+    return environment().get_template(f"{template}.html").render(**context)
 
 
 def picture(svg: bytes) -> Markup:
@@ -60,12 +68,22 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"short": words.short, "full": words.full, "index": words.index, "shape": words.shape}
+    made.filters |= {"coded": coded, "sentence": words.sentence, "tone": words.tone, "glyph": words.glyph}
     return made
 
 
 def shown(value: Any) -> Any:
     """A value as it stands in a page: a text with nothing in it that could not be seen."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return printable(value)
+
+
+def coded(text: str) -> Markup:
+    """A text in which what stands between double backticks is code."""
+    parts = [shown(part) for part in text.split("``")]
+    wrapped = (Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts))
+    return Markup("").join(wrapped)
 
 
 @cache
