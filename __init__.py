@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import cases
     from .adapters import ADAPTERS as ADAPTERS
+    from .adapters import Crashed as Crashed
     from .adapters import NotInstalled as NotInstalled
     from .adapters import Unsupported as Unsupported
     from .api import Agreement as Agreement
@@ -37,7 +38,7 @@ __version__ = "0.1.0"
 # Public names and the module that each comes from; what stands nowhere here is the reference's: cases, layers, losses,
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
-    "adapters": "ADAPTERS NotInstalled Unsupported",
+    "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
     "api": "Agreement check compare load_case record save_case",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .adapters import load_adapter
+from .adapters import Against, subject_of
 from .cases import load_case, save_case
 from .comparison import agreement
 from .comparison.check import check as check_case
@@ -35,21 +35,28 @@ class Agreement(agreement.Agreement):
 
 def check(
     case: Case | str | Path,
-    against: Iterable[str] | None = None,
+    against: Iterable[Against] | None = None,
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
+    require: Iterable[str] | None = None,
     truth: bool = False,
     tolerance: Tolerance | None = None,
 ) -> Agreement:
-    """Compute a case by hand and in frameworks, from identical weights, and compare every tensor of every step.
+    """Compute a case by hand and by others, from identical weights, and compare every tensor of every step.
 
     ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
-    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``; ``truth`` adds how far each
-    party is from the true values.
+    and jax that are installed, and has training steps of your own: functions, or ``"FILE.py:CALLABLE"``. ``only`` are
+    patterns of tensor names, ``*/gradient/*``; ``require`` those of the tensors that a step of your own must give,
+    which are the loss, all gradients and all updated weights otherwise; ``truth`` adds how far each party is from the
+    true values.
+
+    A step of your own is called once for each step of the case, and returns by name whatever it has computed. What it
+    leaves out is ``not given``.
 
     Raises:
-        CaseError: a case that cannot be run as it is written.
+        CaseError: a case that cannot be run as it is written; a step of your own that cannot be called, or that
+            returns what the case does not have.
         KeyError: no adapter of a name.
         NotInstalled: a framework that was asked for is not installed.
 
@@ -58,23 +65,39 @@ def check(
     >>> agreement.ok
     True
     >>> agreement.raise_if_failed()
+
+    A line through three points; its author forgot the 2 of the squared error's derivative:
+
+    >>> line = cc.Case("line", [cc.Node("y", cc.Dense(1, 1))], cc.MeanSquaredError("sum"), cc.SGD(0.125),
+    ...     weights={"y.weight": [[2.0]], "y.bias": [0.5]},
+    ...     batches=[cc.Batch([[1.0], [3.0], [4.0]], [[2.0], [6.5], [9.0]])])
+    >>> def train_step(weights, inputs, targets, state, *, step):
+    ...     y = inputs @ weights["y.weight"] + weights["y.bias"]
+    ...     dy = y - targets
+    ...     gradients = {"y.weight": inputs.T @ dy, "y.bias": dy.sum(axis=0)}
+    ...     updated = {name: weights[name] - step.learning_rate * gradients[name] for name in weights}
+    ...     return {"loss": ((y - targets) ** 2).sum(), "gradients": gradients, "weights": updated}
+    >>> agreement = cc.check(line, against=[train_step])
+    >>> agreement.ok, agreement.subjects["train_step"].diagnosis[0].cause
+    (False, 'power_rule_forgotten')
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    found = check_case(loaded, against, device=device, only=only, truth=truth, tolerance=tolerance)
+    found = check_case(loaded, against, device=device, only=only, require=require, truth=truth, tolerance=tolerance)
     return Agreement(**vars(found))
 
 
-def record(case: Case | str | Path, subject: str = "reference", *, device: str = "cpu") -> Trace:
-    """Run a case once, in the reference or in the framework of an adapter, and return everything that it computed.
+def record(case: Case | str | Path, subject: Against = "reference", *, device: str = "cpu") -> Trace:
+    """Run a case once, in the reference, the framework of an adapter or a step of your own, and return what it made.
 
     Raises:
         CaseError: a case that cannot be run as it is written.
         KeyError: no adapter of the name.
         NotInstalled: the framework is not installed.
         Unsupported: the framework cannot express the case.
+        Crashed: a step of your own failed.
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    return run(loaded) if subject == "reference" else load_adapter(subject).record(loaded, device)
+    return run(loaded) if subject == "reference" else subject_of(subject).record(loaded, device)
 
 
 def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
