@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .adapters import Against, subject_of
 from .cases import load_case, save_case
 from .comparison import agreement
+from .comparison.alone import check_layer as check_alone
 from .comparison.check import check as check_case
 from .comparison.compare import compare as compare_traces
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
-from .reference import Case, Trace
+from .reference import Case, Layer, Trace
+from .reference.layers import Shape
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,45 @@ def check(
     return Agreement(**vars(found))
 
 
+def check_layer(
+    mine: Any,
+    like: Layer,
+    *,
+    shape: Shape | Sequence[Shape] | None = None,
+    seed: int = 0,
+    dtype: str = "float64",
+    tolerance: Tolerance | None = None,
+) -> Agreement:
+    """Hold a layer of your own against one here: its output, and every gradient of its backward.
+
+    Inputs, parameters and the gradient that arrives at the output are random, drawn from the ``seed``. ``shape`` is
+    that of the input, or a list with one for each input; unless it is given, one that fits is chosen.
+
+    ``mine`` is an object with ``forward`` and ``backward``, a subclass of ``torch.autograd.Function``, or a
+    ``jax.custom_vjp`` function, both of the inputs and then the parameters. An object may be written as the layers here
+    are, ``forward(x, params) -> (y, saved)`` and ``backward(dy, saved, params) -> (dx, gradients)``, or simpler:
+    without ``params`` its parameters are set as attributes (``weight``, ``bias``), and their gradients are read from
+    the attributes ``dweight``, ``dbias``. What it leaves out is ``not given``, and only statistics may be.
+
+    Raises:
+        CaseError: it has none of these forms; an input of this shape does not fit; a gradient of what is no parameter.
+
+    >>> import crosscheck as cc
+    >>> class Affine:
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x @ self.weight + self.bias
+    ...     def backward(self, dy):
+    ...         self.dweight = self.x.T @ dy
+    ...         self.dbias = dy.mean(axis=0)
+    ...         return dy @ self.weight.T
+    >>> agreement = cc.check_layer(Affine(), like=cc.Dense(8, 4))
+    >>> agreement.ok, agreement.subjects["Affine"].diagnosis[0].cause
+    (False, 'bias_gradient_averaged')
+    """
+    return Agreement(**vars(check_alone(mine, like, shape=shape, seed=seed, dtype=dtype, tolerance=tolerance)))
+
+
 def record(case: Case | str | Path, subject: Against = "reference", *, device: str = "cpu") -> Trace:
     """Run a case once, in the reference, the framework of an adapter or a step of your own, and return what it made.
 
@@ -113,4 +155,4 @@ def compare(reference: Trace, subject: Trace, *, tolerance: Tolerance | None = N
     return Agreement(**vars(compare_traces(reference, subject, tolerance=tolerance)))
 
 
-__all__ = ["Agreement", "check", "compare", "load_case", "record", "save_case"]
+__all__ = ["Agreement", "check", "check_layer", "compare", "load_case", "record", "save_case"]
