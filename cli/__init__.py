@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from . import check, doctor, faults, listing, run
+from .new import new
 
 app = typer.Typer(
     name="crosscheck",
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.add_typer(new, name="new")
 app.command("faults")(faults.faults)
 app.command("list")(listing.listing)
 app.command("doctor")(doctor.doctor)

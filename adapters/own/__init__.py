@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .loading import is_target
+from .loading import Target, is_target
 from .step import OwnStep, Step
 
-__all__ = ["OwnStep", "Step", "is_target"]
+__all__ = ["OwnStep", "Step", "Target", "is_target"]
