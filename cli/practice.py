@@ -23,6 +23,7 @@ def practise(target: Target, hint: Level | None, grade: Path | None) -> NoReturn
     """Judge the exercise beside a file: a hint on it if one is asked for, otherwise what each phase comes to."""
     from ..cases import load_case
     from ..exercises.grading import Exercise, results
+    from ..reference.errors import printable
     from ..rendering.folder import write_text
 
     exercise = Exercise(target)
@@ -38,7 +39,7 @@ def practise(target: Target, hint: Level | None, grade: Path | None) -> NoReturn
         for mark in marks:
             sign, style = ("✓", "green") if mark.full else ("✗", "red")
             text = f"{sign} {mark.name}: {mark.score:g} of {mark.points:g} points. {mark.output}"
-            shown.print(text, style=style, markup=False, soft_wrap=True)
+            shown.print(printable(text), style=style, markup=False, soft_wrap=True)
     if grade:
         note = f"A hint was taken: {hint}{', giving up' if hint == 'line' else ''}" if hint else ""
         document = results(exercise.sheet.name, marks, note)

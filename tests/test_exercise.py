@@ -15,6 +15,7 @@ import pytest
 from crosscheck import faults
 from crosscheck.adapters.own import Target
 from crosscheck.cli import app
+from crosscheck.cli.check import Level
 from crosscheck.comparison import compare
 from crosscheck.comparison.compare import Comparison, agreement_of
 from crosscheck.comparison.running import run
@@ -343,6 +344,10 @@ def test_sheet_says_which_hints_may_be_asked_for(shell: Callable[..., Result], a
     assert refused.exit_code == 2
     assert "expected one of where, kind, question, experiment, which this exercise allows" in said(refused)
     assert shell("check", f"{article}/step.py:train_step", "--hint", "where").exit_code == 1
+
+
+def test_shell_knows_every_hint() -> None:
+    assert [level.value for level in Level] == list(LEVELS)
 
 
 def test_hint_on_any_case(shell: Callable[..., Result], article: Path) -> None:

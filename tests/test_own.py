@@ -586,6 +586,19 @@ def test_file_may_import_its_neighbours_and_leaves_nothing_behind(tmp_path: Path
     assert not (tmp_path / "one" / "__pycache__" / "mine.cpython-311.pyc").exists()
 
 
+def test_what_is_installed_below_the_folder_is_not_forgotten(tmp_path: Path) -> None:
+    installed = tmp_path / ".venv" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "installed_there.py").write_text("")
+    text = f"import sys\nsys.path.append({str(installed)!r})\nimport installed_there\n{STEP}"
+    try:
+        assert own("article", written(tmp_path, text)).verdict == "agree"
+        assert "installed_there" in sys.modules
+    finally:
+        sys.modules.pop("installed_there", None)
+        sys.path.remove(str(installed))
+
+
 def test_callable_may_be_a_method(tmp_path: Path) -> None:
     text = STEP.replace("\ndef train_step(", "\nclass Net:\n  @staticmethod\n  def train_step(")
     text = "\n".join(f"  {line}" if line.startswith("    ") else line for line in text.splitlines())

@@ -61,16 +61,24 @@ def loaded(target: Target) -> Iterator[Callable[..., Any]]:
         CaseError: no Python, or nothing of the name that can be called.
         Crashed: the file cannot be run.
     """
-    folder = str(target.file.resolve().parent)
-    before = set(sys.modules)
-    sys.path.insert(0, folder)
+    folder, before = target.file.resolve().parent, set(sys.modules)
+    sys.path.insert(0, str(folder))
     try:
         yield found_in(module_of(target), target)
     finally:
-        sys.path.remove(folder)
-        for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+        new = set(sys.modules) - before
+        neighbours = {name for name in new if "." not in name and is_neighbour(sys.modules[name], folder)}
+        for name in new:
+            if name.partition(".")[0] in neighbours:
                 del sys.modules[name]
+
+
+def is_neighbour(module: ModuleType, folder: Path) -> bool:
+    """Whether a module stands right in a folder. What is installed further down in it, as in a ``.venv``, does not."""
+    file = Path(getattr(module, "__file__", None) or "/")
+    return (file.parent if file.name == "__init__.py" else file).parent == folder
 
 
 def module_of(target: Target) -> ModuleType:
