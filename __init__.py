@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import cases
     from .adapters import ADAPTERS as ADAPTERS
+    from .adapters import Crashed as Crashed
     from .adapters import NotInstalled as NotInstalled
     from .adapters import Unsupported as Unsupported
     from .api import Agreement as Agreement
     from .api import check as check
+    from .api import check_layer as check_layer
     from .api import compare as compare
     from .api import load_case as load_case
     from .api import record as record
@@ -37,8 +39,8 @@ __version__ = "0.1.0"
 # Public names and the module that each comes from; what stands nowhere here is the reference's: cases, layers, losses,
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
-    "adapters": "ADAPTERS NotInstalled Unsupported",
-    "api": "Agreement Trace check compare load_case record save_case",
+    "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
+    "api": "Agreement Trace check check_layer compare load_case record save_case",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
 }

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .adapters import load_adapter
+from .adapters import Against, subject_of
 from .cases import load_case, save_case
 from .comparison import agreement
+from .comparison.alone import check_layer as check_alone
 from .comparison.check import check as check_case
 from .comparison.compare import compare as compare_traces
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
-from .reference import Case, trace
+from .reference import Case, Layer, trace
+from .reference.layers import Shape
 
 
 @dataclass
@@ -50,22 +53,29 @@ class Agreement(agreement.Agreement):
 
 def check(
     case: Case | str | Path,
-    against: Iterable[str] | None = None,
+    against: Iterable[Against] | None = None,
     *,
     device: str = "cpu",
     only: Iterable[str] = (),
     show: Iterable[str] = (),
+    require: Iterable[str] | None = None,
     truth: bool = False,
     tolerance: Tolerance | None = None,
 ) -> Agreement:
-    """Compute a case by hand and in frameworks, from identical weights, and compare every tensor of every step.
+    """Compute a case by hand and by others, from identical weights, and compare every tensor of every step.
 
     ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
-    and jax that are installed. ``only`` are patterns of tensor names, ``*/gradient/*``; ``show`` the same, of tensors
-    whose elements the report shows though they agree; ``truth`` adds how far each party is from the true values.
+    and jax that are installed, and has training steps of your own: functions, or ``"FILE.py:CALLABLE"``. ``only`` are
+    patterns of tensor names, ``*/gradient/*``; ``show`` the same, of tensors whose elements the report shows though
+    they agree; ``require`` those of the tensors that a step of your own must give, which are the loss, all gradients
+    and all updated weights otherwise; ``truth`` adds how far each party is from the true values.
+
+    A step of your own is called once for each step of the case, and returns by name whatever it has computed. What it
+    leaves out is ``not given``.
 
     Raises:
-        CaseError: a case that cannot be run as it is written.
+        CaseError: a case that cannot be run as it is written; a step of your own that cannot be called, or that
+            returns what the case does not have.
         KeyError: no adapter of a name.
         NotInstalled: a framework that was asked for is not installed.
 
@@ -74,23 +84,87 @@ def check(
     >>> agreement.ok
     True
     >>> agreement.raise_if_failed()
+
+    A line through three points; its author forgot the 2 of the squared error's derivative:
+
+    >>> line = cc.Case("line", [cc.Node("y", cc.Dense(1, 1))], cc.MeanSquaredError("sum"), cc.SGD(0.125),
+    ...     weights={"y.weight": [[2.0]], "y.bias": [0.5]},
+    ...     batches=[cc.Batch([[1.0], [3.0], [4.0]], [[2.0], [6.5], [9.0]])])
+    >>> def train_step(weights, inputs, targets, state, *, step):
+    ...     y = inputs @ weights["y.weight"] + weights["y.bias"]
+    ...     dy = y - targets
+    ...     gradients = {"y.weight": inputs.T @ dy, "y.bias": dy.sum(axis=0)}
+    ...     updated = {name: weights[name] - step.learning_rate * gradients[name] for name in weights}
+    ...     return {"loss": ((y - targets) ** 2).sum(), "gradients": gradients, "weights": updated}
+    >>> agreement = cc.check(line, against=[train_step])
+    >>> agreement.ok, agreement.subjects["train_step"].diagnosis[0].cause
+    (False, 'power_rule_forgotten')
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    found = check_case(loaded, against, device=device, only=only, show=show, truth=truth, tolerance=tolerance)
+    found = check_case(
+        loaded,
+        against,
+        device=device,
+        only=only,
+        show=show,
+        require=require,
+        truth=truth,
+        tolerance=tolerance,
+    )
     return Agreement(**vars(found))
 
 
-def record(case: Case | str | Path, subject: str = "reference", *, device: str = "cpu") -> Trace:
-    """Run a case once, in the reference or in the framework of an adapter, and return everything that it computed.
+def check_layer(
+    mine: Any,
+    like: Layer,
+    *,
+    shape: Shape | Sequence[Shape] | None = None,
+    seed: int = 0,
+    dtype: str = "float64",
+    tolerance: Tolerance | None = None,
+) -> Agreement:
+    """Hold a layer of your own against one here: its output, and every gradient of its backward.
+
+    Inputs, parameters and the gradient that arrives at the output are random, drawn from the ``seed``. ``shape`` is
+    that of the input, or a list with one for each input; unless it is given, one that fits is chosen.
+
+    ``mine`` is an object with ``forward`` and ``backward``, a subclass of ``torch.autograd.Function``, or a
+    ``jax.custom_vjp`` function, both of the inputs and then the parameters. An object may be written as the layers here
+    are, ``forward(x, params) -> (y, saved)`` and ``backward(dy, saved, params) -> (dx, gradients)``, or simpler:
+    without ``params`` its parameters are set as attributes (``weight``, ``bias``), and their gradients are read from
+    the attributes ``dweight``, ``dbias``. What it leaves out is ``not given``, and only statistics may be.
+
+    Raises:
+        CaseError: it has none of these forms; an input of this shape does not fit; a gradient of what is no parameter.
+
+    >>> import crosscheck as cc
+    >>> class Affine:
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x @ self.weight + self.bias
+    ...     def backward(self, dy):
+    ...         self.dweight = self.x.T @ dy
+    ...         self.dbias = dy.mean(axis=0)
+    ...         return dy @ self.weight.T
+    >>> agreement = cc.check_layer(Affine(), like=cc.Dense(8, 4))
+    >>> agreement.ok, agreement.subjects["Affine"].diagnosis[0].cause
+    (False, 'bias_gradient_averaged')
+    """
+    return Agreement(**vars(check_alone(mine, like, shape=shape, seed=seed, dtype=dtype, tolerance=tolerance)))
+
+
+def record(case: Case | str | Path, subject: Against = "reference", *, device: str = "cpu") -> Trace:
+    """Run a case once, in the reference, the framework of an adapter or a step of your own, and return what it made.
 
     Raises:
         CaseError: a case that cannot be run as it is written.
         KeyError: no adapter of the name.
         NotInstalled: the framework is not installed.
         Unsupported: the framework cannot express the case.
+        Crashed: a step of your own failed.
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    made = run(loaded) if subject == "reference" else load_adapter(subject).record(loaded, device)
+    made = run(loaded) if subject == "reference" else subject_of(subject).record(loaded, device)
     return Trace(**vars(made))
 
 
@@ -109,4 +183,4 @@ def compare(
     return Agreement(**vars(compare_traces(reference, subject, show=tuple(show), tolerance=tolerance)))
 
 
-__all__ = ["Agreement", "Trace", "check", "compare", "load_case", "record", "save_case"]
+__all__ = ["Agreement", "Trace", "check", "check_layer", "compare", "load_case", "record", "save_case"]

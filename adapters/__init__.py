@@ -1,12 +1,16 @@
-"""The frameworks that a case can be run in, one folder each, imported only when one is asked for."""
+"""Who can run a case: the frameworks, one folder each, imported only when one is asked for, and a user's own code."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from .contract import Adapter, Altered, NotInstalled, Support, Unsupported
+from .contract import Adapter, Altered, Crashed, NotInstalled, Subject, Support, Unsupported
+
+Against: TypeAlias = str | Callable[..., Any] | Subject
+"""What a case can be held against: the name of an adapter, ``FILE.py:CALLABLE``, a training step, or a subject."""
 
 
 class Entry(NamedTuple):
@@ -50,4 +54,34 @@ def load_adapter(name: str) -> Adapter:
     return adapter
 
 
-__all__ = ["ADAPTERS", "Adapter", "Altered", "NotInstalled", "Support", "Unsupported", "load_adapter", "missing"]
+def subject_of(against: Against, require: Iterable[str] | None = None) -> Subject:
+    """The subject that something names or is; ``require`` is what a user's own step must give, see ``OwnStep``.
+
+    Raises:
+        KeyError: no adapter has the name.
+        NotInstalled: the framework of an adapter is not installed, or cannot be imported.
+        CaseError: a file that is not there, or what is neither a name nor a training step.
+    """
+    from .own import OwnStep, is_target
+
+    if isinstance(against, str) and not is_target(against):
+        return load_adapter(against)
+    if isinstance(against, Subject):
+        return against
+    return OwnStep(against, None if require is None else tuple(require))
+
+
+__all__ = [
+    "ADAPTERS",
+    "Adapter",
+    "Against",
+    "Altered",
+    "Crashed",
+    "NotInstalled",
+    "Subject",
+    "Support",
+    "Unsupported",
+    "load_adapter",
+    "missing",
+    "subject_of",
+]

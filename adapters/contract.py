@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Unsupported(Exception):
     """The framework cannot run this case as it is meant; the message says why."""
 
 
+class Crashed(Exception):
+    """A user's own code raised an error or tried to end the process; the message says where and what."""
+
+
 class Altered(Exception):
     """The framework did not compute with what it was given: weights that do not read back, or changed gradients."""
 
@@ -52,6 +56,34 @@ class Part(Protocol):
     @property
     def limits(self) -> Callable[[Any], str]:
         """Why the framework cannot express one with these hyperparameters and conventions; empty if it can."""
+
+
+@runtime_checkable
+class Subject(Protocol):
+    """Whatever can record a case, to be held against the reference: an adapter, or a user's own code."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in every report."""
+
+    @property
+    def kinds(self) -> Mapping[str, Support] | None:
+        """Of each kind of operation whether it is a framework's own; None where nobody can tell."""
+
+    def environment(self, device: str) -> dict[str, Any]:
+        """Versions and settings that may change a result, among them ``version``."""
+
+    def requires(self, tensor: str) -> bool:
+        """Whether it fails if it does not give the tensor of this name."""
+
+    def record(self, case: Case, device: str = "cpu") -> Trace:
+        """Run the case and return every tensor under its name.
+
+        Raises:
+            Unsupported: it cannot, with the reason.
+            Crashed: it is a user's code, and failed.
+            CaseError: it is a user's code, and handed back what the case does not have.
+        """
 
 
 class Adapter(ABC):
@@ -96,6 +128,10 @@ class Adapter(ABC):
     def kinds(self) -> dict[str, Support]:
         """Every kind that the framework can express, native or composed."""
         return {kind: part.support for kind, part in self.parts.items()}
+
+    def requires(self, tensor: str) -> bool:
+        """A framework must give every tensor of a case."""
+        return True
 
     def problem(self) -> str:
         """Why this adapter cannot run anything here, though its framework is installed; empty if it can."""

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from . import doctor, faults, listing, report, run
+from . import check, doctor, faults, listing, report, run
+from .new import new
 
 app = typer.Typer(
     name="crosscheck",
@@ -24,12 +25,16 @@ app = typer.Typer(
         "A case is computed by a NumPy reference and again by each framework from identical weights; every output,\n"
         "gradient, optimizer slot and updated weight must agree.\n\n"
         "    crosscheck run article --against torch,jax\n\n"
-        "Exit status: 0 all agrees, 1 something does not, 2 wrong usage or a bad file, 3 a framework crashed,\n"
+        "Your own training step is held against it in the same way:\n\n"
+        "    crosscheck check mine.py:train_step --case article\n\n"
+        "Exit status: 0 all agrees, 1 something does not, 2 wrong usage or a bad file, 3 a subject crashed,\n"
         "5 nothing was compared."
     ),
 )
 app.command("run")(run.run)
+app.command("check")(check.check)
 app.command("report")(report.report)
+app.add_typer(new, name="new")
 app.command("faults")(faults.faults)
 app.command("list")(listing.listing)
 app.command("doctor")(doctor.doctor)

@@ -44,6 +44,7 @@ Against: TypeAlias = Annotated[
 CaseDtype: TypeAlias = Annotated[
     Dtype | None, typer.Option("--dtype", help="Compute in this dtype instead of the case's own.")
 ]
+Steps: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Compute so many training steps.")]
 OnDevice: TypeAlias = Annotated[
     Device, typer.Option("--device", help="Where the frameworks compute; the reference is always on the CPU.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import progress, refusing
-from .options import Against, CaseDtype, Cases, Device, Json, OnDevice, Only, Out, Show, Top, known_adapters
+from .options import Against, CaseDtype, Cases, Device, Json, OnDevice, Only, Out, Show, Steps, Top, known_adapters
 from .showing import Showing
 
 
@@ -16,7 +16,7 @@ def run(
     cases: Cases = None,
     against: Against = "",
     dtype: CaseDtype = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Compute so many training steps.")] = None,
+    steps: Steps = None,
     device: OnDevice = Device.cpu,
     only: Only = None,
     show: Show = None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ..reference.layers import Array
 from .network import Network
-from .verdicts import HARMLESS, SEVERITY, Outcome, Verdict
+from .verdicts import HARMLESS, SEVERITY, UNCOMPARED, Outcome, Verdict, worst
 
 Check: TypeAlias = Literal["present", "expected", "dtype", "shape", "nan", "infinity", "values"]
 """What a tensor failed: to be there, to be among the case's, or the comparison of this property."""
@@ -32,6 +32,8 @@ class TensorAgreement:
     shape: tuple[int, ...]
     dtype: str
     verdict: Verdict = "not compared"
+    required: bool = True
+    """Whether the subject must give it."""
     failed: Check | None = None
     """The first check that the tensor did not pass, in the order in which they are made."""
     received: str = ""
@@ -60,6 +62,11 @@ class TensorAgreement:
     elements: int | None = None
     nan: tuple[int, int] | None = None
     inf: tuple[int, int] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the verdict counts for the subject's own: what need not be given may be left out."""
+        return self.required or self.verdict != "not given"
 
     @property
     def badness(self) -> tuple[int, float]:
@@ -112,6 +119,11 @@ class SubjectAgreement:
         return sorted(self.tensors, key=lambda tensor: tensor.badness)
 
 
+def verdict_of(tensors: Iterable[TensorAgreement]) -> Verdict:
+    """A subject's verdict: the worst of its tensors', of those that count."""
+    return worst(tensor.verdict for tensor in tensors if tensor.counts)
+
+
 @dataclass(frozen=True)
 class TruthAgreement:
     """How far each party is from the truth, at its worst, in unit roundoffs of the tensor's largest element."""
@@ -149,7 +161,7 @@ class Agreement:
     @property
     def compared(self) -> bool:
         """Whether anything was compared at all."""
-        return any(tensor.verdict != "not compared" for subject in self.subjects.values() for tensor in subject.tensors)
+        return any(tensor.verdict not in UNCOMPARED for subject in self.subjects.values() for tensor in subject.tensors)
 
     @property
     def ok(self) -> bool:
@@ -186,13 +198,18 @@ def describe(subject: SubjectAgreement) -> str:
         return f"{subject.verdict}: {subject.reason}"
     kinks = sum(tensor.end_to_end == "kink" and tensor.verdict == "agree" for tensor in subject.tensors)
     note = f" ({kinks} beyond a mask that rounding leaves undecided, judged by their own operation)" if kinks else ""
-    if subject.verdict == "agree":
+    left_out = subject.count("not given")
+    if subject.verdict == "agree" and not left_out:
         return f"all {total} tensors agree{note}"
+    if subject.verdict == "agree":
+        return f"{total - left_out} tensors agree{note}, {left_out} not given"
     line = f"{subject.verdict}: {subject.count('agree')} of {total} tensors agree{note}"
     if subject.count("kink"):
         line += f", {subject.count('kink')} as far as rounding lets one tell"
-    if subject.count("not given"):
-        line += f", {subject.count('not given')} not given"
+    if left_out:
+        line += f", {left_out} not given"
+    if missing := [tensor.name for tensor in subject.tensors if tensor.required and tensor.verdict == "not given"]:
+        line += f" ({missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''} required)"
     if subject.first_divergence is None:
         return line
     first = next(tensor for tensor in subject.tensors if tensor.name == subject.first_divergence)

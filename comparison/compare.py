@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -16,7 +16,16 @@ from ..reference import Case, Operation, Trace
 from ..reference.dtypes import cast, spacing
 from ..reference.layers import Array
 from ..reference.trace import phase_of
-from .agreement import Agreement, Arrays, Check, Diagnosis, SubjectAgreement, TensorAgreement, TruthAgreement
+from .agreement import (
+    Agreement,
+    Arrays,
+    Check,
+    Diagnosis,
+    SubjectAgreement,
+    TensorAgreement,
+    TruthAgreement,
+    verdict_of,
+)
 from .diagnosis import Failure, diagnose
 from .figures import Figures, measure
 from .network import network_of
@@ -24,7 +33,7 @@ from .replaying import reduced
 from .running import run
 from .tolerance import Computed, Expected, Tolerance
 from .truth import Truth
-from .verdicts import Outcome, Support, Verdict, decide, worst
+from .verdicts import Outcome, Support, Verdict, decide
 
 
 def compare(
@@ -91,10 +100,16 @@ class Comparison:
         """The same, with masks and signs that rounding leaves open counting as open."""
         return self.tolerance.expect(self.baseline, undecided=True)
 
-    def of(self, subject: Trace, kinds: Mapping[str, Nativeness] | None = None) -> SubjectAgreement:
+    def of(
+        self,
+        subject: Trace,
+        kinds: Mapping[str, Nativeness] | None = None,
+        requires: Callable[[str], bool] = lambda name: True,
+    ) -> SubjectAgreement:
         """Compare every tensor of the baseline, and then what the subject has beyond them.
 
-        ``kinds`` says of each kind of operation whether it is the framework's own.
+        ``kinds`` says of each kind of operation whether it is the framework's own, ``requires`` of each tensor
+        whether the subject must give it.
         """
         own = self.comparable(subject)
         local = self.local(own)
@@ -102,12 +117,13 @@ class Comparison:
         tensors = [self.tensor(name, subject, own, local.get(name), kinds, arrays) for name in self.names]
         beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
         tensors += [unexpected(name, subject) for name in beyond]
+        tensors = [replace(tensor, required=requires(tensor.name)) for tensor in tensors]
         given = {name: np.asarray(subject[name]) for name in subject}
         failures = self.failures(local, own, subject)
         diverging = (tensor.name for tensor in tensors if tensor.verdict == "disagree")
         return SubjectAgreement(
             version=str(subject.environment.get("version", "")),
-            verdict=worst(tensor.verdict for tensor in tensors),
+            verdict=verdict_of(tensors),
             first_divergence=next(diverging, None),
             environment={key: value for key, value in subject.environment.items() if key != "version"},
             diagnosis=tuple(self.diagnosed(own, given, failures)),

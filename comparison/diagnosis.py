@@ -4,11 +4,14 @@ A cause is named only if its replay agrees with what the subject made of an oper
 not. What fits a convention that the operation declares is called a convention, not a fault. If several causes fit, all
 are listed: on this data they cannot be told apart. If none does, a few algebraic signatures are tried, and otherwise
 the cause is unknown.
+
+What a subject did not give is computed, so that an operation that takes it is judged together with those that made it:
+its extent. The mistake may be in any of them, and shows in every tensor behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -51,13 +54,34 @@ def diagnose(
 
     ``own`` holds the subject's tensors that can stand in for the reference's, ``given`` all of them.
     """
-    causes = replayed(case, operations, own, given, failures, fits)
+    extent = extents(operations, own)
+    causes = replayed(case, operations, own, given, failures, fits, extent)
     found: list[Diagnosis] = []
     with np.errstate(all="ignore"):  # NaN and infinities show no signature
         for failure in failures:
             fitting = causes[failure.operation.name]
-            found += fitting or [signature(case, own, failure) or unknown(failure)]
+            found += fitting or [signature(case, own, failure) or unknown(failure, extent[failure.operation.name])]
     return found
+
+
+def extents(operations: Sequence[Operation], own: Mapping[str, Array]) -> dict[str, list[Operation]]:
+    """Of each operation, by name, what is judged with it: those whose tensors it takes without having them given.
+
+    >>> import crosscheck as cc
+    >>> trace = cc.record("article")
+    >>> own = {name: trace[name] for name in trace if not name.startswith("0/backward/")}
+    >>> [operation.name for operation in extents(trace.operations, own)["0/backward(o)"]]
+    ['0/backward(loss)', '0/backward(o.softmax)', '0/backward(o)']
+    """
+    makers = {name: operation for operation in operations for name in operation.outputs}
+    found: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        found[operation.name] = {}
+        for name in operation.inputs:
+            if name in makers and name not in own:
+                found[operation.name] |= found[makers[name].name]
+        found[operation.name][operation.name] = operation
+    return {name: list(judged.values()) for name, judged in found.items()}
 
 
 def replayed(
@@ -67,28 +91,39 @@ def replayed(
     given: Mapping[str, Array],
     failures: Sequence[Failure],
     fits: FitsTensor,
+    extent: Mapping[str, Sequence[Operation]],
 ) -> dict[str, list[Diagnosis]]:
     """The conventions and faults whose replay agrees, by the name of the failing operation.
 
     A convention must fit every operation that it concerns, those that agree among them: who takes it takes it
-    throughout. A mistake is made in one place, and shows where the data let it.
+    throughout. A mistake is made in one place, and shows where the data let it. Where it shows in operations that are
+    judged with others, those mistakes are kept that explain most of what fails.
     """
-    causes: dict[str, list[Diagnosis]] = {failure.operation.name: [] for failure in failures}
-    for kind, candidate in candidates(case, failures):
-        concerned = [operation for operation in operations if candidate.makes(operation)]
+    causes: dict[str, list[tuple[int, Diagnosis]]] = {failure.operation.name: [] for failure in failures}
+    suspects = {one.name: one for name in causes for one in extent[name]}.values()
+    for kind, candidate in candidates(case, suspects):
+        concerned = [operation for operation in operations if any(map(candidate.makes, extent[operation.name]))]
         if kind == "fault":
             concerned = [operation for operation in concerned if operation.name in causes]
         # What is wrong with the step itself may take from any operation more than its tensors.
         whole = candidate.of_the_step
         replayed_case = case if whole else reduced(case, operations, own, concerned, candidate.site)
         sigmas = replay(replayed_case, own, given, candidate, concerned, fits, throughout=kind == "convention")
-        for name in sigmas.keys() & causes.keys():
-            causes[name].append(Diagnosis(name, candidate.name, evidence_of(candidate, kind, sigmas[name]), kind))
-    return {name: preferred(listed) for name, listed in causes.items()}
+        explained = sigmas.keys() & causes.keys()
+        for operation in concerned:
+            if operation.name in explained:
+                evidence = evidence_of(candidate, kind, sigmas[operation.name], operation)
+                cause = Diagnosis(operation.name, candidate.name, evidence, kind)
+                causes[operation.name].append((len(explained), cause))
+    best = {name: max((count for count, _ in found), default=0) for name, found in causes.items()}
+    return {
+        name: preferred([cause for count, cause in found if count == best[name] or len(extent[name]) == 1])
+        for name, found in causes.items()
+    }
 
 
-def candidates(case: Case, failures: Sequence[Failure]) -> Iterator[tuple[Kind, Fault]]:
-    """Every convention and every fault that could have made one of the failures."""
+def candidates(case: Case, suspects: Collection[Operation]) -> Iterator[tuple[Kind, Fault]]:
+    """Every convention and every fault that could be made in one of the operations."""
     from ..faults import conventions_of, faults_of
 
     kinds: tuple[tuple[Kind, Iterable[Fault]], ...] = (
@@ -97,7 +132,7 @@ def candidates(case: Case, failures: Sequence[Failure]) -> Iterator[tuple[Kind, 
     )
     for kind, all_of_them in kinds:
         for candidate in all_of_them:
-            if any(candidate.makes(failure.operation) for failure in failures):
+            if any(map(candidate.makes, suspects)):
                 yield kind, candidate
 
 
@@ -111,19 +146,22 @@ def preferred(causes: list[Diagnosis]) -> list[Diagnosis]:
     return [Diagnosis(cause.operation, cause.cause, cause.evidence + others, cause.kind) for cause in chosen]
 
 
-def evidence_of(candidate: Fault, kind: Kind, sigmas: float) -> str:
-    """What speaks for a cause."""
+def evidence_of(candidate: Fault, kind: Kind, sigmas: float, operation: Operation) -> str:
+    """What speaks for a cause, and where it is if it is not in the operation itself."""
     once = "this convention is taken" if kind == "convention" else "this mistake is made"
-    return f"agrees to {sigmas:.1f} sigma once {once}: {candidate.about}"
+    where = f" at {candidate.site}" if candidate.site and not candidate.makes(operation) else ""
+    return f"agrees to {sigmas:.1f} sigma once {once}{where}: {candidate.about}"
 
 
-def unknown(failure: Failure) -> Diagnosis:
+def unknown(failure: Failure, extent: Sequence[Operation]) -> Diagnosis:
     """No cause: said so."""
     names = ", ".join(sorted(failure.given))
+    others = [operation.name for operation in extent if operation is not failure.operation]
+    judged = f"; judged with it, for not all that they make is given: {', '.join(others)}" if others else ""
     return Diagnosis(
         failure.operation.name,
         f"unknown, in {failure.operation.name}",
-        f"no convention, fault or signature tried agrees with {names}",
+        f"no convention, fault or signature tried agrees with {names}{judged}",
         "unknown",
     )
 

@@ -32,6 +32,9 @@ SEVERITY: tuple[Verdict, ...] = (
 )
 """Verdicts from the worst: a subject's is the worst of its tensors'."""
 
+UNCOMPARED: frozenset[Verdict] = frozenset({"not compared", "not given", "unsupported", "crashed", "timed out"})
+"""Verdicts on what was not compared at all."""
+
 HARMLESS: frozenset[Verdict] = frozenset({"agree", "kink"})
 """Verdicts that do not fail a run."""
 

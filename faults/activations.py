@@ -49,6 +49,8 @@ class GradientUnchanged(LayerFault):
     """
 
     wrong = ("backward",)
+    question = "The layer bends the line in the forward. Where does that appear on the way back?"
+    experiment = "Nudge a large input of the layer by a little: does its output move by as much?"
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -67,6 +69,13 @@ class DerivativeAtTheOutput(LayerFault):
 
     number = 7
     wrong = ("backward",)
+    question = (
+        "The derivative is written for one of two variables, the layer's input or its output. Which did you give it?"
+    )
+    experiment = (
+        "Take a single number, nudge the layer's input by a little and compare the change of the output with your "
+        "factor."
+    )
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -91,6 +100,8 @@ class DerivativeOfTheInput(LayerFault):
 
     number = 7
     wrong = ("backward",)
+    question = "The short form of this derivative is in terms of the layer's output. What did you put in?"
+    experiment = "Put an input of 2 in: can the factor be what your formula makes of it?"
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -111,6 +122,8 @@ class ReluMaskIncludesZero(LayerFault, Relu):
     number = 27
     wrong = ("backward",)
     only_where = "an input of exactly 0"
+    question = "What does relu let through at exactly 0?"
+    experiment = "Look for an input of relu that is exactly 0, and at what you send back there."
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
         y, _ = super().forward(x, params)
@@ -129,6 +142,8 @@ class ReluMaskOfTheOutput(LayerFault, Relu):
 
     number = 27
     wrong = ("backward",)
+    question = "Of which values are you asking whether they are above 0?"
+    experiment = "Look for a place where relu's input and its output tell you different things."
 
     def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
         return zeros_where(y < 0, dy), {}
@@ -143,6 +158,10 @@ class ReluMaskOfTheGradient(LayerFault, Relu):
 
     number = 27
     wrong = ("backward",)
+    question = (
+        "Where is the gate of relu decided: by what came in on the way forward, or by what arrives on the way back?"
+    )
+    experiment = "Find a place where relu was open and a negative gradient arrives: what should be sent on?"
 
     def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
         return zeros_where(dy <= 0, dy), {}
@@ -156,6 +175,8 @@ class TanhSquareForgotten(LayerFault, Tanh):
     """
 
     wrong = ("backward",)
+    question = "What is the derivative of tanh in terms of its output?"
+    experiment = "Put a large number into tanh: what should the slope be there?"
 
     def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
         return dy * (1 - y), {}
@@ -169,6 +190,8 @@ class SigmoidDerivativeSign(LayerFault, Sigmoid):
     """
 
     wrong = ("backward",)
+    question = "Can the slope of a curve that always rises be anything but positive?"
+    experiment = "Print the factor that you multiply by: which values can it have?"
 
     def backward(self, dy: Array, y: Array, params: Parameters) -> Gradients:
         return dy * (y * (1 + y)), {}

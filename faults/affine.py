@@ -25,6 +25,10 @@ class WeightGradientTransposed(LayerFault, Dense):
 
     number = 9
     wrong = ("backward",)
+    question = "Which index of the weight belongs to the layer's input, and which to its output?"
+    experiment = (
+        "Let the layer be wider than the one before it, and compare the shapes of the weight and of its gradient."
+    )
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
@@ -44,6 +48,8 @@ class WeightNotTransposed(LayerFault, Dense):
 
     number = 9
     wrong = ("backward",)
+    question = "The forward sums over one index of the weight. Over which does the way back?"
+    experiment = "Let the layer be wider than the one before it: does the product still fit?"
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
@@ -61,6 +67,8 @@ class BiasAlongTheRows(LayerFault, Dense):
     """
 
     wrong = ("forward", "backward")
+    question = "How many numbers has the bias, and along which axis does it lie?"
+    experiment = "Set the weights to 0 and look at the output of two rows: what should be alike?"
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:
@@ -85,6 +93,8 @@ class BiasGradientNotSummed(LayerFault, Dense):
 
     number = 4
     wrong = ("backward", "update", "forward")
+    question = "The bias is added to every row. What becomes of the gradients of all these uses?"
+    experiment = "Print the shape of the gradient beside that of the bias, for one row and for three."
 
     @classmethod
     def possible(cls, layer: Dense, *inputs: Shape) -> bool:

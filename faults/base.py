@@ -77,6 +77,12 @@ class Mistake:
     only_where: ClassVar[str] = ""
     """What the data must have for it to show; empty where any data will do."""
 
+    question: ClassVar[str] = ""
+    """What a teacher asks who has seen it, and does not want to say it."""
+
+    experiment: ClassVar[str] = ""
+    """What to try, so that it shows."""
+
     @classmethod
     def name(cls) -> str:
         """The name that it has in reports."""
@@ -100,6 +106,15 @@ class Mistake:
 
 class LayerFault(Mistake, Layer):
     """A mistake in a layer: of every kind, or of the kind of the layer that the class has as its second base."""
+
+    question = (
+        "Write down this layer's forward. What is its derivative with respect to each thing on the right-hand side, "
+        "and what arrives to be multiplied by it?"
+    )
+    experiment = (
+        "Nudge one element of what the layer takes by a little, run the forward twice, and compare the change of the "
+        "loss with what your backward says."
+    )
 
     @classmethod
     def possible(cls, layer: Any, *inputs: Shape) -> bool:
@@ -127,6 +142,9 @@ class LayerFault(Mistake, Layer):
 
 class LossFault(Mistake, Loss):
     """A mistake in a loss: in every one, or in the one that the class has as its second base."""
+
+    question = "Write the loss of a single row as one line. What is its derivative with respect to each prediction?"
+    experiment = "Nudge one prediction by a little, and compare the change of the loss with the gradient that you have."
 
     @classmethod
     def possible(cls, loss: Any, *predictions: Shape) -> bool:
@@ -156,6 +174,8 @@ class OptimizerFault(Mistake, Optimizer):
     """A mistake in an optimizer, every one or the one that is its second base: every weight has it."""
 
     wrong = ("update",)
+    question = "Write down the update of one weight. What is remembered from step to step, and at what does it start?"
+    experiment = "Do the first step of one single weight on paper, then print every number on the way."
 
     @classmethod
     def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:
@@ -179,6 +199,9 @@ class OptimizerFault(Mistake, Optimizer):
 
 class StepFault(Mistake, Training):
     """A mistake in how the training step joins its parts."""
+
+    question = "In which order do forward, backward and update use the weights, and what is left from the step before?"
+    experiment = "Print what each part of the step takes and makes, in the order in which it happens."
 
     site: ClassVar[str] = ""
 

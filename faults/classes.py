@@ -21,6 +21,8 @@ class GradientOfTheLogits(LossFault, CrossEntropy):
     """
 
     wrong = ("backward",)
+    question = "With respect to what is this gradient: what goes into softmax, or what comes out of it?"
+    experiment = "Nudge one probability alone, without softmax, and compare the change of the loss with your number."
 
     def backward(self, saved: tuple[Array, Array]) -> Array:
         p, target = saved
@@ -35,6 +37,8 @@ class EveryOutputYesOrNo(LossFault, CrossEntropy):
     """
 
     wrong = ("forward", "backward")
+    question = "Is every output a question of its own, or do all outputs share one answer?"
+    experiment = "Change the probability of a class whose target is 0, and of no other: does this loss notice?"
 
     def forward(self, p: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
         loss = -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum() / divisor(
@@ -57,6 +61,8 @@ class SoftmaxTwice(LossFault, SoftmaxCrossEntropy):
 
     number = 6
     wrong = ("forward", "backward")
+    question = "How often is softmax taken between the logits and the loss?"
+    experiment = "Make one logit very large: what should the loss of its class become?"
 
     def forward(self, z: Array, target: Array) -> tuple[Array, Any]:
         p, _ = Softmax().forward(z, {})
@@ -93,6 +99,8 @@ class ProbabilitiesTakenForLogits(LossFault, CrossEntropy):
 
     number = 6
     wrong = ("forward", "backward")
+    question = "What goes into your loss: logits, or probabilities already?"
+    experiment = "Add up what goes into the loss along each row, before your loss does anything with it."
 
     def forward(self, p: Array, target: Array) -> tuple[Array, Any]:
         return self.from_logits().forward(p, target)
@@ -113,6 +121,8 @@ class WrongClassesForgotten(LossFault, SoftmaxCrossEntropy):
     """
 
     wrong = ("backward",)
+    question = "Does the loss depend on the logits of the classes that were not wanted?"
+    experiment = "Nudge the logit of a class that was not wanted: does the loss change?"
 
     @classmethod
     def possible(cls, loss: Any, *predictions: Shape) -> bool:

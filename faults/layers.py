@@ -21,6 +21,8 @@ class UpstreamForgotten(LayerFault):
     """
 
     wrong = ("backward",)
+    question = "By what does the chain rule multiply the layer's own derivative?"
+    experiment = "Double the loss: what should happen to the number that you send back here?"
 
     def backward(self, dy: Array, saved: Any, params: Parameters) -> Gradients:
         return super().backward(np.ones_like(dy), saved, params)
@@ -34,6 +36,8 @@ class InputGradientNegated(LayerFault):
     """
 
     wrong = ("backward",)
+    question = "If the output should become larger, must this input become larger or smaller?"
+    experiment = "Nudge one element of the layer's input and see whether the loss rises or falls."
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -52,6 +56,8 @@ class PathCut(LayerFault):
     """
 
     wrong = ("backward",)
+    question = "Which earlier values does the loss depend on through this layer?"
+    experiment = "Nudge one element of the layer's input: if the loss changes, the gradient there is not 0."
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -70,6 +76,8 @@ class AveragedTwice(LayerFault):
     """
 
     wrong = ("backward",)
+    question = "Which part of the network takes the mean over the rows, and how often must that be done?"
+    experiment = "Give the same row twice: with a mean over the rows no gradient may change."
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -89,6 +97,8 @@ class BiasForgotten(LayerFault):
 
     wrong = ("forward",)
     only_where = "a bias that is not 0"
+    question = "On what does the output depend if the input is 0?"
+    experiment = "Give the layer an input of zeros: what comes out should be the bias."
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -109,6 +119,10 @@ class BiasGradientAveraged(LayerFault):
     number = 3
     wrong = ("backward",)
     only_where = "a bias with a gradient, which it has not where a normalisation follows"
+    question = "The loss is an average already. Who else divides here?"
+    experiment = (
+        "Repeat every row of the batch: a gradient of a mean must stay as it is. Then compare with a single row."
+    )
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -133,6 +147,8 @@ class BiasGradientOfTheLastRow(LayerFault):
     wrong = ("backward",)
     only_where = "a bias with a gradient, which it has not where a normalisation follows"
     row: ClassVar[int] = -1
+    question = "A loop over the rows runs here. What is left of the rows before the last one?"
+    experiment = "Put the rows of the batch in another order: should the gradient of the bias change?"
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:

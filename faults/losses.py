@@ -47,6 +47,8 @@ class GradientNotAveraged(LossFault):
 
     number = 1
     wrong = ("backward",)
+    question = "The loss is divided by something. Does the gradient know?"
+    experiment = "Repeat every row of the batch: the loss stays as it is, and so must each gradient."
 
     @classmethod
     def possible(cls, loss: Any, *predictions: Shape) -> bool:
@@ -104,6 +106,10 @@ class LossGradientNegated(LossFault):
     """
 
     wrong = ("backward",)
+    question = "Which way must a prediction move so that the loss falls?"
+    experiment = (
+        "Raise the prediction of the right class by a little: does the loss rise or fall, and what does your sign say?"
+    )
 
     def backward(self, saved: Any) -> Any:
         return changed(super().backward(saved), lambda dprediction: -dprediction)
@@ -117,6 +123,8 @@ class PowerRuleForgotten(LossFault):
     """
 
     wrong = ("backward",)
+    question = "What is the derivative of a square?"
+    experiment = "Nudge one prediction by a little and divide the change of the loss by the nudge."
 
     @classmethod
     def possible(cls, loss: Any, *predictions: Shape) -> bool:

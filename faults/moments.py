@@ -41,6 +41,10 @@ class FirstMomentNotCorrected(OptimizerFault, Moments):
     """
 
     number = 19
+    question = "The moments start at 0. How far has the first one come after one step?"
+    experiment = (
+        "Divide the first update by the learning rate: how large should each number be, whatever the gradient is?"
+    )
 
     @classmethod
     def possible(cls, optimizer: Moments, rates: tuple[float, ...]) -> bool:
@@ -58,6 +62,10 @@ class SecondMomentNotCorrected(OptimizerFault, Moments):
     """
 
     number = 19
+    question = "The moments start at 0. How far has the second one come after one step?"
+    experiment = (
+        "Divide the first update by the learning rate: how large should each number be, whatever the gradient is?"
+    )
 
     @classmethod
     def possible(cls, optimizer: Moments, rates: tuple[float, ...]) -> bool:
@@ -118,6 +126,9 @@ class RootForgotten(OptimizerFault, Moments):
     A step then has the unit of one over the gradient: the smaller the gradients, the larger the steps, without bound.
     """
 
+    question = "In which unit is the second moment, and in which the gradient?"
+    experiment = "Multiply every gradient by 10: should the first update of Adam change?"
+
     @classmethod
     def possible(cls, optimizer: Moments, rates: tuple[float, ...]) -> bool:
         divides = rectified(optimizer, len(rates)) if isinstance(optimizer, RAdam) else True
@@ -133,6 +144,9 @@ class SquareOfTheMean(OptimizerFault, Moments):
     The first moment is the last variable that was made, and is squared in its place. It is smaller than the gradients,
     the more so the more they change, so that the steps are too large just where the gradients are noise.
     """
+
+    question = "Is the mean of the squares wanted, or the square of the mean?"
+    experiment = "Take two gradients of opposite sign: what should be remembered of them?"
 
     @classmethod
     def possible(cls, optimizer: Moments, rates: tuple[float, ...]) -> bool:

@@ -23,6 +23,9 @@ class Ascent(OptimizerFault):
     move by the right amount the wrong way.
     """
 
+    question = "In which direction does the gradient point: where the loss grows, or where it falls?"
+    experiment = "Take one step with a small rate and compute the loss again: has it become smaller?"
+
     def update(self, weight: Array, dweight: Array, slots: Slots, learning_rate: float) -> Updated:
         updated, new = super().update(weight, dweight, slots, learning_rate)
         return weight + (weight - updated), new
@@ -34,6 +37,9 @@ class RateAppliedTwice(OptimizerFault):
     The gradient is scaled where it is computed, and again by the optimizer. The update is too small by the learning
     rate itself, so that the network seems to need a larger one.
     """
+
+    question = "How often does the learning rate enter one update?"
+    experiment = "Halve the learning rate: by what must the change of a weight shrink?"
 
     @classmethod
     def possible(cls, optimizer: Optimizer, rates: tuple[float, ...]) -> bool:
@@ -115,6 +121,10 @@ class StepAhead(OptimizerFault):
     """
 
     number = 28
+    question = "Which number has the first step in the correction of the moments?"
+    experiment = (
+        "Divide the first update by the learning rate: how large should each number be, whatever the gradient is?"
+    )
 
     @classmethod
     def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:
@@ -134,6 +144,8 @@ class StepCountedFromOne(OptimizerFault):
     """
 
     number = 28
+    question = "At which number does the counter of steps stand when the first update begins?"
+    experiment = "Print the counter in the first update."
 
     @classmethod
     def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:
@@ -160,6 +172,11 @@ class BetasExchanged(OptimizerFault):
     They are two numbers below 1 in a tuple. The first step is the same; then every weight goes on in the direction of
     long ago.
     """
+
+    question = "Which of the two moments forgets faster, and which beta is nearer to 1?"
+    experiment = (
+        "Print both moments after the first step beside the gradient and its square: which fraction of them is each?"
+    )
 
     @classmethod
     def possible(cls, optimizer: Any, rates: tuple[float, ...]) -> bool:

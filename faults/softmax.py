@@ -18,6 +18,11 @@ class DiagonalJacobian(LayerFault, Softmax):
 
     number = 5
     wrong = ("backward",)
+    question = "Each output of softmax depends on how many of its inputs?"
+    experiment = (
+        "Add up what you send back along a row. All outputs add up to 1 whatever the inputs are, so what must the "
+        "sum be?"
+    )
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:
@@ -35,6 +40,8 @@ class SoftmaxOverTheRows(LayerFault, Softmax):
     """
 
     wrong = ("forward", "backward")
+    question = "What adds up to 1: the outputs of one row, or one output of all rows?"
+    experiment = "Add up what softmax made along each axis."
 
     @classmethod
     def possible(cls, layer: Layer, *inputs: Shape) -> bool:

@@ -26,6 +26,8 @@ class GradientsNotCleared(StepFault):
 
     number = 12
     wrong = ("backward",)
+    question = "What is in the gradients when the second step begins?"
+    experiment = "Print the gradients just before the first line of the second step's backward."
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
@@ -63,6 +65,8 @@ class UpdatedTooEarly(StepFault):
 
     number = 8
     wrong = ("backward",)
+    question = "With which weights was the forward done, and with which do you send the gradient back?"
+    experiment = "Set the learning rate to 0: if the gradients change, the update is in the wrong place."
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
@@ -281,6 +285,8 @@ class UpdateOneStepLate(StepFault):
 
     number = 28
     wrong = ("update",)
+    question = "From which step are the gradients that you apply?"
+    experiment = "Compare the weights before and after the first step: should they be the same?"
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
@@ -310,6 +316,8 @@ class RateOneStepEarly(StepFault):
 
     number = 28
     wrong = ("update",)
+    question = "Which learning rate belongs to the step at hand?"
+    experiment = "Print the number of the step and its rate side by side, from the first step on."
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:
@@ -419,6 +427,8 @@ class StepCountedForEveryWeight(StepFault):
 
     number = 28
     wrong = ("update",)
+    question = "How often is the counter increased in one step?"
+    experiment = "Print the counter beside the name of each weight."
 
     @classmethod
     def sites(cls, case: Case) -> Iterator[str]:

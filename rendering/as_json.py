@@ -8,8 +8,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from ..comparison.agreement import Agreement, SubjectAgreement
-from ..comparison.verdicts import worst
+from ..comparison.agreement import Agreement, SubjectAgreement, verdict_of
 from ..reference.errors import CaseError
 
 SCHEMA = 1
@@ -107,7 +106,7 @@ def told(problem: Any) -> tuple[str, str]:
 def require_consistent(key: str, subject: SubjectAgreement) -> None:
     """Raise CaseError unless a subject's verdict follows from its tensors, and what it names is there."""
     if subject.tensors or not subject.reason:
-        verdict = worst(tensor.verdict for tensor in subject.tensors)
+        verdict = verdict_of(subject.tensors)
         require(subject.verdict == verdict, f"{key}.verdict", verdict, subject.verdict)
     diverging = next((tensor.name for tensor in subject.tensors if tensor.verdict == "disagree"), None)
     require(subject.first_divergence == diverging, f"{key}.first_divergence", diverging, subject.first_divergence)

@@ -68,7 +68,7 @@ def maker(tensor: TensorAgreement) -> str:
 
 def row(tensor: TensorAgreement) -> tuple[str, ...]:
     """A tensor under ``COLUMNS``."""
-    verdict = tensor.verdict if tensor.failed in (None, "values") else f"{tensor.verdict} ({tensor.failed})"
+    verdict = tensor.verdict if tensor.failed in (None, "values", "present") else f"{tensor.verdict} ({tensor.failed})"
     return (
         printable(tensor.name),
         shape(tensor.shape),
@@ -125,7 +125,7 @@ def device_of(subject: SubjectAgreement) -> str:
     """On what a subject ran, with the settings that may change a result."""
     settings = dict(subject.environment)
     device = str(settings.pop("device", ""))
-    return ", ".join([device, *(printable(f"{key} {value}") for key, value in settings.items())]) if device else ""
+    return ", ".join([*([device] if device else []), *(printable(f"{key} {value}") for key, value in settings.items())])
 
 
 # ------------------------------------------------------------------------------------------------ in a newcomer's words

@@ -8,6 +8,7 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import crosscheck as cc
 import numpy as np
@@ -63,6 +64,7 @@ def test_readme_commands(command: str, tmp_path: Path, monkeypatch: pytest.Monke
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     cc.save_case(cc.load_case("article"), "mine.toml")
+    (tmp_path / "mine.py").write_text(next(block for block in blocks("python") if block.startswith("# mine.py\n")))
     if command.startswith("crosscheck report"):  # of the runs above it
         cc.check("article", ["torch"]).write("reports/article")
     result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
@@ -106,6 +108,19 @@ def test_contributing_shows_code_that_is_there() -> None:
     assert len({path for path, _ in contributing_lines()}) == 5
     for path, line in contributing_lines():
         assert line in (ROOT / path).read_text().splitlines()
+
+
+def test_readme_names_the_mistake_that_it_speaks_of() -> None:
+    step = next(block for block in blocks("python") if block.startswith("# mine.py\n"))
+    right, wrong = 'dh = do @ weights["o.weight"].T * h_out * (1 - h_out)', 'do @ weights["o.weight"].T * h * (1 - h)'
+    assert right in step
+    assert f"`{wrong}`" in README
+    scope: dict[str, Any] = {}
+    exec(compile(step.replace(right, f"dh = {wrong}"), "mine.py", "exec"), scope)
+    (found,) = cc.check("mazur", against=[scope["train_step"]]).subjects.values()
+    assert [(cause.operation, cause.cause) for cause in found.diagnosis] == [
+        ("0/backward(h)", "derivative_of_the_input")
+    ]
 
 
 def article_rows() -> list[str]:

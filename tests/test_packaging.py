@@ -25,6 +25,7 @@ def shipped() -> set[str]:
     files += [file for package in PACKAGES for file in package.rglob("*.py")]
     files += (CHECKOUT / "cases").glob("*.toml")
     files += (file for kind in ("html", "css", "js") for file in (CHECKOUT / "rendering" / "pages").glob(f"*.{kind}"))
+    files += (CHECKOUT / "exercises" / "templates").glob("*.jinja")
     return {f"crosscheck/{file.relative_to(CHECKOUT).as_posix()}" for file in files}
 
 

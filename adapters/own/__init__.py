@@ -1,0 +1,8 @@
+"""A case in a user's own code: a training step by hand, or a single layer with its backward."""
+
+from __future__ import annotations
+
+from .loading import Target, is_target
+from .step import OwnStep, Step
+
+__all__ = ["OwnStep", "Step", "Target", "is_target"]
