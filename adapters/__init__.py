@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -27,6 +29,16 @@ ADAPTERS: dict[str, Entry] = {
 """Every adapter by its name. Nothing is imported to read this table."""
 
 
+def unknown(names: Iterable[str]) -> str:
+    """What is wrong with the names of adapters: the first that none has; empty if each is one's."""
+    for name in names:
+        if name not in ADAPTERS:
+            near = get_close_matches(name, ADAPTERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            return f"expected one of {', '.join(ADAPTERS)}; received {name!r}{hint}"
+    return ""
+
+
 def missing(name: str) -> tuple[str, ...]:
     """The packages that an adapter needs and that are not installed; nothing is imported."""
     return tuple(package for package in ADAPTERS[name].requires if find_spec(package) is None)
@@ -50,4 +62,14 @@ def load_adapter(name: str) -> Adapter:
     return adapter
 
 
-__all__ = ["ADAPTERS", "Adapter", "Altered", "NotInstalled", "Support", "Unsupported", "load_adapter", "missing"]
+__all__ = [
+    "ADAPTERS",
+    "Adapter",
+    "Altered",
+    "NotInstalled",
+    "Support",
+    "Unsupported",
+    "load_adapter",
+    "missing",
+    "unknown",
+]
