@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from crosscheck.adapters import Adapter
 
 FRAMEWORKS = frozenset({"jax", "optax", "torch"})
+HEAVY = FRAMEWORKS | {"numpy", "pydantic", "rich", "safetensors", "typer"}
 
 
 def imported(*arguments: str) -> set[str]:
@@ -44,6 +46,25 @@ def test_the_built_in_cases_are_listed_by_the_standard_library_alone() -> None:
     """Typer imports pydantic by itself to read an argument; the listing must not add to that."""
     ours = imported("-c", "from crosscheck.cases import built_in; assert built_in()")
     assert not ours & {*FRAMEWORKS, "numpy", "pydantic", "safetensors", "tomli_w", "crosscheck.cases.reading"}
+
+
+def test_the_pytest_plugin_imports_next_to_nothing() -> None:
+    ours = imported("-c", "import pytest, crosscheck.pytest_plugin") - imported("-c", "import pytest")
+    assert ours == {"crosscheck", "crosscheck.pytest_plugin", "crosscheck.pytest_plugin.settings"}
+
+
+def test_a_run_of_pytest_that_does_not_use_the_plugin_pays_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other(): pass")
+    names = imported("-m", "pytest", "--capture=no", str(tmp_path))
+    assert "crosscheck.pytest_plugin.settings" in names
+    assert not names & {*HEAVY, "crosscheck.pytest_plugin.session"}
+
+
+def test_the_header_of_the_pytest_plugin_imports_no_framework(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other(): pass")
+    names = imported("-m", "pytest", "--capture=no", "--crosscheck-against=torch,jax", str(tmp_path))
+    assert "crosscheck.pytest_plugin.session" in names
+    assert not names & FRAMEWORKS
 
 
 @pytest.mark.parametrize(("adapter", "others"), [("torch", {"jax", "optax"}), ("jax", {"torch"})])
