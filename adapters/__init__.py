@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeAlias
@@ -29,6 +30,16 @@ ADAPTERS: dict[str, Entry] = {
     "jax.eager": Entry(".jax.adapter", "JaxEager", ("jax", "optax"), "jax"),
 }
 """Every adapter by its name. Nothing is imported to read this table."""
+
+
+def unknown(names: Iterable[str]) -> str:
+    """What is wrong with the names of adapters: the first that none has; empty if each is one's."""
+    for name in names:
+        if name not in ADAPTERS:
+            near = get_close_matches(name, ADAPTERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            return f"expected one of {', '.join(ADAPTERS)}; received {name!r}{hint}"
+    return ""
 
 
 def missing(name: str) -> tuple[str, ...]:
@@ -84,4 +95,5 @@ __all__ = [
     "load_adapter",
     "missing",
     "subject_of",
+    "unknown",
 ]

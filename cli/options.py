@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -67,12 +66,9 @@ Json: TypeAlias = Annotated[
 
 def known_adapters(against: str) -> list[str] | None:
     """The adapters named in an option, all of which exist; None where none is named."""
-    from ..adapters import ADAPTERS
+    from ..adapters import unknown
 
     names = [name.strip() for name in against.split(",") if name.strip()]
-    for name in names:
-        if name not in ADAPTERS:
-            near = get_close_matches(name, ADAPTERS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            refuse(f"--against: expected one of {', '.join(ADAPTERS)}; received {name!r}{hint}")
+    if wrong := unknown(names):
+        refuse(f"--against: {wrong}")
     return names or None

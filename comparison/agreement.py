@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from ..reference.layers import Array
@@ -113,6 +113,16 @@ class SubjectAgreement:
     def count(self, verdict: Verdict) -> int:
         """How many tensors have the verdict."""
         return sum(tensor.verdict == verdict for tensor in self.tensors)
+
+    def within(self, phase: str) -> SubjectAgreement:
+        """The same of one phase alone: its tensors, and those that the case does not have; of ``""``, everything.
+
+        What could not be compared at all has the same verdict in every phase.
+        """
+        if not phase or not self.tensors:
+            return self
+        tensors = tuple(tensor for tensor in self.tensors if tensor.phase == phase or tensor.failed == "expected")
+        return replace(self, tensors=tensors, verdict=worst(tensor.verdict for tensor in tensors))
 
     def worst_first(self) -> list[TensorAgreement]:
         """The tensors from the worst to the best; those equally bad in the order of computation."""

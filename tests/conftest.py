@@ -19,6 +19,8 @@ from crosscheck.adapters import load_adapter
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytest_plugins = ["pytester"]
+
 REQUIRED = frozenset(filter(None, os.environ.get("CROSSCHECK_REQUIRE", "").split(",")))
 """Adapters whose absence is an error, and ``browser``: CI names them."""
 

@@ -127,6 +127,10 @@ def test_the_installed_command_lists_the_cases(installed: Path) -> None:
     assert {line.split()[0] for line in listed.splitlines()} == {file.stem for file in CHECKOUT.glob("cases/*.toml")}
 
 
+def test_the_installed_package_is_a_plugin_of_pytest(installed: Path) -> None:
+    assert "@pytest.mark.crosscheck(" in execute(installed / "python", "-I", "-m", "pytest", "--markers", cwd=installed)
+
+
 def test_every_module_of_the_wheel_that_needs_no_framework_can_be_imported(installed: Path) -> None:
     modules = sorted(
         name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

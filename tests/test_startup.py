@@ -13,6 +13,7 @@ from agreements import agreement_with
 from crosscheck.adapters import Adapter
 
 FRAMEWORKS = frozenset({"jax", "optax", "torch"})
+HEAVY = FRAMEWORKS | {"numpy", "pydantic", "rich", "safetensors", "typer"}
 
 
 def imported(*arguments: str) -> set[str]:
@@ -57,6 +58,25 @@ def test_a_report_is_made_without_any_framework(change: Callable[[Any], Any], tm
     names = imported("-W", "ignore", "-m", "crosscheck", "report", str(tmp_path))
     assert not names & {*FRAMEWORKS, "matplotlib.pyplot"}
     assert ("matplotlib" in names) == (not found.ok)
+
+
+def test_the_pytest_plugin_imports_next_to_nothing() -> None:
+    ours = imported("-c", "import pytest, crosscheck.pytest_plugin") - imported("-c", "import pytest")
+    assert ours == {"crosscheck", "crosscheck.pytest_plugin", "crosscheck.pytest_plugin.settings"}
+
+
+def test_a_run_of_pytest_that_does_not_use_the_plugin_pays_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other(): pass")
+    names = imported("-m", "pytest", "--capture=no", str(tmp_path))
+    assert "crosscheck.pytest_plugin.settings" in names
+    assert not names & {*HEAVY, "crosscheck.pytest_plugin.session"}
+
+
+def test_the_header_of_the_pytest_plugin_imports_no_framework(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other(): pass")
+    names = imported("-m", "pytest", "--capture=no", "--crosscheck-against=torch,jax", str(tmp_path))
+    assert "crosscheck.pytest_plugin.session" in names
+    assert not names & FRAMEWORKS
 
 
 @pytest.mark.parametrize(("adapter", "others"), [("torch", {"jax", "optax"}), ("jax", {"torch"})])
