@@ -122,7 +122,7 @@ class SubjectAgreement:
         if not phase or not self.tensors:
             return self
         tensors = tuple(tensor for tensor in self.tensors if tensor.phase == phase or tensor.failed == "expected")
-        return replace(self, tensors=tensors, verdict=worst(tensor.verdict for tensor in tensors))
+        return replace(self, tensors=tensors, verdict=verdict_of(tensors))
 
     def worst_first(self) -> list[TensorAgreement]:
         """The tensors from the worst to the best; those equally bad in the order of computation."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..api import Agreement, compare
+from ..comparison.agreement import SubjectAgreement
 from ..comparison.tolerance import Tolerance
 from ..comparison.verdicts import HARMLESS
 from ..reference import Case, Trace
@@ -44,7 +45,7 @@ class Crosscheck:
         if case is None:
             if self._part is None or against is not None or options:
                 pytest.fail("expected a case: crosscheck.check(CASE), or @pytest.mark.crosscheck(CASE)")
-            return self._judged(self._part.run.agreement, self._part.run.options, self._part.phase)
+            return self._judged(self._part.run.agreement, self._part.phase)
         chosen = {**self._options, **options}
         named = chosen.pop("against", None)
         subjects = self._session.subjects(named if against is None else against)
@@ -55,7 +56,7 @@ class Crosscheck:
             pytest.skip("; ".join(absent))
         agreement = computed(self._session.load(case, self._folder), present, chosen)
         self._session.record(agreement)
-        return self._judged(agreement, chosen, absent=absent)
+        return self._judged(agreement, absent=absent)
 
     def compare(self, reference: Trace, subject: Trace, *, tolerance: Tolerance | None = None) -> Agreement:
         """Hold one trace against another, which counts as the reference; the test fails unless they agree.
@@ -67,20 +68,25 @@ class Crosscheck:
         self.compared = True
         agreement = compare(reference, subject, tolerance=tolerance)
         self._session.record(agreement)
-        return self._judged(agreement, {"tolerance": tolerance})
+        return self._judged(agreement)
 
-    def _judged(
-        self, agreement: Agreement, options: Mapping[str, Any], phase: str = "", absent: Iterable[str] = ()
-    ) -> Agreement:
+    def _judged(self, agreement: Agreement, phase: str = "", absent: Iterable[str] = ()) -> Agreement:
         """Fail if a subject fails; skip if one is missing or unsupported; otherwise hand the agreement back."""
         __tracebackhide__ = True
         judged = {name: subject.within(phase) for name, subject in agreement.subjects.items()}
-        failed = [name for name, subject in judged.items() if subject.verdict not in {*HARMLESS, "unsupported"}]
+        left_out = {name: reason for name, subject in judged.items() if (reason := why_left_out(subject))}
+        failed = [name for name in judged if name not in left_out and judged[name].verdict not in HARMLESS]
         if failed or not judged:
             texts = [failure(agreement, name, phase) for name in failed]
             pytest.fail("\n\n".join(texts) or f"{agreement.case}: nothing was compared", pytrace=not phase)
-        left_out = [f"{name}: {subject.reason}" for name, subject in judged.items() if subject.verdict == "unsupported"]
-        if missing := [*left_out, *absent]:
-            agreeing = [f"{name} agrees" for name, subject in judged.items() if subject.verdict in HARMLESS]
+        if missing := [*(f"{name}: {reason}" for name, reason in left_out.items()), *absent]:
+            agreeing = [f"{name} agrees" for name in judged if name not in left_out]
             pytest.skip("; ".join([*missing, *agreeing]))
         return agreement
+
+
+def why_left_out(subject: SubjectAgreement) -> str:
+    """Why a subject neither agrees nor fails: it is unsupported, or gives nothing of a phase and need not."""
+    if subject.verdict == "unsupported":
+        return subject.reason
+    return "not given" if subject.tensors and not any(tensor.counts for tensor in subject.tensors) else ""

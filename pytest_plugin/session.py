@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from .. import __version__
-from ..adapters import ADAPTERS, NotInstalled, load_adapter, unknown
+from ..adapters import ADAPTERS, NotInstalled, load_adapter, subject_of, unknown
+from ..adapters.own import is_target
 from ..api import Agreement, check, load_case, record
 from ..comparison.check import FIRST_CHOICE, installed
 from ..comparison.compare import wanted
@@ -99,7 +100,7 @@ class Session:
         if against is None:
             against = self.against or self.usual()
         listed = dict.fromkeys(settings.split(against) if isinstance(against, str) else against)
-        if wrong := unknown(subject for subject in listed if isinstance(subject, str)):
+        if wrong := unknown(one for one in listed if isinstance(one, str) and not is_target(one)):
             pytest.fail(f"against: {wrong}", pytrace=False)
         return list(listed)
 
@@ -110,7 +111,7 @@ class Session:
     def absence(self, subject: Any) -> str:
         """Why a subject cannot be run here, empty if it can. The test fails where its framework is required."""
         __tracebackhide__ = True
-        if not isinstance(subject, str):
+        if not isinstance(subject, str) or subject not in ADAPTERS:
             return ""
         try:
             problem, required = load_adapter(subject).problem(), subject in self.require
@@ -175,7 +176,7 @@ def computed(case: Case, subjects: list[Any], options: Mapping[str, Any]) -> Agr
 
 def name_of(subject: Any) -> str:
     """What a subject is called in the name of a test."""
-    return subject if isinstance(subject, str) else str(getattr(subject, "__name__", type(subject).__name__))
+    return subject if isinstance(subject, str) else subject_of(subject).name
 
 
 def with_version(package: str) -> str:

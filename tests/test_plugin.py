@@ -200,6 +200,44 @@ def test_a_framework_that_crashes_fails_in_every_phase(inner: Inner) -> None:
     result.stdout.fnmatch_lines(["article, float64, 1 step: broken 1.0: crashed", "RuntimeError: out of luck"])
 
 
+OWN = """
+import crosscheck as cc
+import pytest
+
+def right(weights, inputs, targets, state, *, step, factor=2.0):
+    y = inputs @ weights["y.weight"] + weights["y.bias"]
+    dy = factor * (y - targets)
+    gradients = {"y.weight": inputs.T @ dy, "y.bias": dy.sum(axis=0)}
+    updated = {name: weights[name] - step.learning_rate * gradients[name] for name in weights}
+    return {"loss": ((y - targets) ** 2).sum(), "gradients": gradients, "weights": updated}
+
+def halved(*arguments, step):
+    return right(*arguments, step=step, factor=1.0)
+
+LINE = cc.Case("line", [cc.Node("y", cc.Dense(1, 1))], cc.MeanSquaredError("sum"), cc.SGD(0.125),
+    weights={"y.weight": [[2.0]], "y.bias": [0.5]}, batches=[cc.Batch([[1.0], [3.0]], [[2.0], [6.5]])])
+
+@pytest.mark.crosscheck(LINE, against=[right, halved, "test_inner.py:right"])
+def test_it(crosscheck):
+    crosscheck.check()
+
+def test_plain(crosscheck):
+    crosscheck.check(LINE, against=[right])
+"""
+
+
+def test_a_step_of_ones_own_is_a_subject(inner: Inner) -> None:
+    """A phase of which it gives nothing and need not is skipped."""
+    result = inner(OWN, "-v", "-rs")
+    gives = {"forward": "PASSED", "backward": "SKIPPED", "gradient": "PASSED", "update": "PASSED"}
+    wanted = {
+        f"line-{step}-{phase}": gives[phase] for step in ("right", "halved", "test_inner.py:right") for phase in gives
+    }
+    assert outcomes_of(result) == wanted | {"line-halved-gradient": "FAILED"}
+    result.assert_outcomes(passed=9, failed=1, skipped=3)
+    result.stdout.fnmatch_lines(["SKIPPED [[]1] *: right: not given"])
+
+
 KNOWN = "expected one of torch, torch.compile, *; received 'jaxx'; did you mean 'jax'?"
 
 
