@@ -211,12 +211,13 @@ class Tracked(Arithmetic):
 
     @classmethod
     def scaled(cls, value: Any) -> Any:
-        """Variance of a scaling by a power of two: 0, but for what becomes subnormal.
+        """Variance of a scaling by a power of two: 0, but for what becomes subnormal, or would by halves.
 
+        At a tie JAX's maximum gives each of the two half of a gradient, so that 1 may be 1/2 + 1/2.
         So small that the square of one rounding is no number of float64 counts as subnormal: what it brought along
         would be lost.
         """
-        return cls.floor**2 * ((np.abs(value) < max(cls.normal, SMALLEST_SIGMA / cls.unit)) & (value != 0))
+        return cls.floor**2 * ((np.abs(value) < max(2 * cls.normal, SMALLEST_SIGMA / cls.unit)) & (value != 0))
 
     @property
     def terms(self) -> int:
@@ -524,8 +525,9 @@ def _chosen(
     value: Any = np.where(holds, a, b)
     variance: Variance = np.where(holds, q_a, q_b)
     if isinstance(undecided, np.ndarray):
+        # The other may be it, which has an error of its own: it may be a choice that is as little decided.
         apart = np.where((a == b) | np.isnan(a) & np.isnan(b), 0.0, (a - b) ** 2)
-        variance = variance + np.where(undecided > 0, apart, 0.0)
+        variance = np.where(undecided > 0, np.maximum(q_a, q_b) + apart, variance)
         value, variance = opened(value, variance, (undecided > 0) & ~np.isfinite(apart))
     return value, variance
 

@@ -154,6 +154,14 @@ def test_a_mask_of_nan_may_hold_or_not() -> None:
     assert verdicts(case, copy_of(case, **{"0/backward/y": wrong}))["0/backward/y"] == "disagree"
 
 
+def test_of_an_undecided_choice_the_other_may_be_undecided_too() -> None:
+    """1 above 0, 0 below, and at 0 again 1: next to 0 it is all of these."""
+    x = OPEN.pair(np.array([1e-3, 1.0]), np.array([1e-4, 1e-4]))
+    slope = np.where(x > 0, np.ones_like(x), np.where(x < 0, np.zeros_like(x), np.ones_like(x)))
+    assert slope.value.tolist() == [1, 1]
+    assert slope.sigma.tolist() == [1, 0]
+
+
 def test_a_gradient_that_is_no_number_makes_all_clipped_ones_none() -> None:
     """So it is in torch and optax: the norm is NaN, and so is what they multiply by."""
     gradients = {"a": np.array([np.nan, 1.0]), "b": np.array([2.0])}
@@ -218,6 +226,16 @@ def test_signs_turn_where_the_product_of_two_gradients_is_below_0() -> None:
     slots = {"step_size": np.full(2, 0.5, "float16"), "previous_gradient": np.array([1e-4, 0.5], "float16")}
     _, new = rprop.update(np.zeros(2, "float16"), np.array([-1e-4, -0.5], "float16"), slots, 0.5)
     np.testing.assert_array_equal(new["step_size"], [0.5, 0.25])
+
+
+def test_half_a_small_gradient_and_the_other_half_have_lost_a_bit() -> None:
+    """At a tie of maximum and minimum JAX's celu sends back dy / 2 + dy / 2."""
+    dy = np.array([0.00010877847671508789, 0.0078125], "float16")
+    halves = dy / np.float16(2) + dy / np.float16(2)
+    made = HALF.lift(dy) * HALF.lift(np.ones(2))
+    assert halves[0] != dy[0]
+    assert (np.abs(halves - made.value) <= 8 * made.sigma).all()
+    assert made.sigma[1] == 0
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])

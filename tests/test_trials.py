@@ -214,6 +214,7 @@ def test_no_correct_run_is_refused(adapter: str, dtype: str, adapter_of: Callabl
         pytest.param("torch", "float16", 758, id="sign of NaN"),
         pytest.param("torch", "float16", 785, id="hardtanh of NaN, Gaussian likelihood overflows"),
         pytest.param("torch", "bfloat16", 758, id="subnormal gradients are flushed"),
+        pytest.param("torch", "bfloat16", 1210, id="a choice within a choice"),
         pytest.param("torch", "float32", 437, id="a sum stagnates"),
         pytest.param("jax", "bfloat16", 33, id="hardtanh at its bound"),
     ],
