@@ -24,7 +24,7 @@ def to_bfloat16(values: Any) -> NDArray[np.float32]:
     array([0.       , 0.       , 0.0078125, 0.015625 ], dtype=float32)
     """
     single = to_odd(np.asarray(values))
-    bits = single.view(np.uint32)
+    bits: NDArray[Any] = single.view(np.uint32)
     bits = (bits + 0x7FFF + ((bits >> LOST_BITS) & 1)) & 0xFFFF0000
     return np.where(np.isnan(single), single, bits.view(np.float32))
 
