@@ -24,8 +24,8 @@ def to_bfloat16(values: Any) -> NDArray[np.float32]:
     array([0.       , 0.       , 0.0078125, 0.015625 ], dtype=float32)
     """
     single = to_odd(np.asarray(values))
-    bits = single.view(np.uint32)
-    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    bits: NDArray[Any] = single.view(np.uint32)
+    bits = (bits + 0x7FFF + ((bits >> LOST_BITS) & 1)) & 0xFFFF0000
     return np.where(np.isnan(single), single, bits.view(np.float32))
 
 
@@ -40,8 +40,8 @@ def to_odd(values: NDArray[Any]) -> NDArray[np.float32]:
     wide = values.astype(np.longdouble) if values.dtype.kind in "iub" else values
     with np.errstate(all="ignore"):
         single = np.asarray(wide, np.float32)
-        below = np.where(np.abs(single) > np.abs(wide), np.nextafter(single, np.float32(0)), single)
-        odd = np.where(single == wide, single, (below.view(np.uint32) | np.uint32(1)).view(np.float32))
+        below = np.where(np.abs(single) > np.abs(wide), np.nextafter(single, 0), single)
+        odd = np.where(single == wide, single, (below.view(np.uint32) | 1).view(np.float32))
     return np.where(np.isnan(single), single, odd)
 
 

@@ -37,9 +37,19 @@ def test_a_tie_that_is_none_is_rounded_once() -> None:
     """A little beside the middle of two numbers: by way of float32 it would be the middle, a tie."""
     generator = np.random.Generator(np.random.PCG64(0))
     middles = 1 + (2 * generator.integers(64, size=50) + 1) * 2.0**-8
-    for sign in (1, -1):
-        found = to_bfloat16(middles + sign * 2.0**-40).astype(float)
-        np.testing.assert_array_equal(found, middles + sign * 2.0**-8)
+    for scale in (1.0, -1.0, 0.25, -0.25):
+        for sign in (1, -1):
+            found = to_bfloat16(scale * (middles + sign * 2.0**-40)).astype(float)
+            np.testing.assert_array_equal(found, scale * (middles + sign * 2.0**-8))
+    large = np.array([2**61 + 2**53 - 1, 2**61 + 2**53, 2**61 + 2**53 + 1])
+    np.testing.assert_array_equal(to_bfloat16(large).astype(float), [2**61, 2**61, 2**61 + 2**54])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_tie_goes_to_the_even_number(dtype: type) -> None:
+    middles = 1 + (2 * np.arange(64) + 1) * 2.0**-8
+    even = middles + np.where(np.arange(64) % 2, 1, -1) * 2.0**-8
+    np.testing.assert_array_equal(to_bfloat16(middles.astype(dtype)), even.astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.longdouble, np.int64])
@@ -57,7 +67,14 @@ def test_the_nearest_number_is_found(dtype: type) -> None:
 def test_what_is_beyond_the_range() -> None:
     values = np.array([3.4e38, 1e39, -1e300, 1e-300, np.inf, np.nan, -0.0])
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(to_bfloat16(values), values.astype(ml_dtypes.bfloat16).astype(np.float32))
+        expected = values.astype(ml_dtypes.bfloat16).astype(np.float32)
+    np.testing.assert_array_equal(to_bfloat16(values), expected)
+
+
+def test_the_type_of_other_packages_is_known_by_its_name() -> None:
+    assert is_bfloat16(np.zeros(2, ml_dtypes.bfloat16))
+    assert not is_bfloat16(np.zeros(2, "V2"))
+    assert not is_bfloat16(np.zeros(2, np.float32))
 
 
 def test_spacing_is_that_of_the_numbers() -> None:

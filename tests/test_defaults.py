@@ -6,9 +6,14 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
-from crosscheck.reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
+from crosscheck.reference import CLIPS, LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Case, Decaying, Node, Term
+from crosscheck.reference.layers.recurrent import Recurrent
+from crosscheck.reference.optimizers.adam import Moments
 
-KINDS: dict[str, type[Any]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS, **SCHEDULES}
+SHARED = {kind.__name__: kind for kind in (Recurrent, Decaying, Moments, Case, Node, Term)}
+"""What several kinds have in common, and what a case is made of."""
+
+KINDS: dict[str, type[Any]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS, **SCHEDULES, **SHARED}
 DEFAULTS: dict[str, dict[str, object]] = {
     "bilinear": {"bias": True},
     "dense": {"bias": True, "layout": "inputs_outputs"},
@@ -193,6 +198,20 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "linear": {"end": 0.0},
     "step": {"factor": 0.1, "every": 1},
     "warmup": {"start": 0.0},
+    "Recurrent": {"layers": 1, "bidirectional": False, "bias": True},
+    "Decaying": {"weight_decay": 0.0, "decay": "coupled"},
+    "Moments": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-08},
+    "Case": {
+        "steps": 0,
+        "dtype": "float64",
+        "about": "",
+        "clip": None,
+        "micro_batches": 1,
+        "accumulation": "mean",
+        "frozen": (),
+    },
+    "Node": {"takes": ()},
+    "Term": {"takes": (), "weight": 1.0},
 }
 """By kind; of one that is not here every field must be given."""
 

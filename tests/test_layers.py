@@ -1149,6 +1149,14 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: cc.Bilinear(3, 4, 2).output_shape((7, 4), (7, 3)),
         "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 4) and (7, 3)",
     ),
+    "bilinear of vectors": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((3,), (4,)),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (3,) and (4,)",
+    ),
+    "bilinear of a number": (
+        lambda: cc.Bilinear(3, 4, 2).output_shape((7, 3), ()),
+        "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 3) and ()",
+    ),
     "bilinear of other rows": (
         lambda: cc.Bilinear(3, 4, 2).output_shape((7, 3), (2, 7, 4)),
         "from: expected two values (..., N, 3) and (..., N, 4); received shapes (7, 3) and (2, 7, 4)",

@@ -676,6 +676,24 @@ REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
         (N, C),
         "expected targets from 0 to 1; received targets from 2.0 to 2.0",
     ),
+    "a yes below 0": (
+        cc.BinaryCrossEntropy(),
+        np.array([0.5, -0.25, 1.0]),
+        (3,),
+        "expected targets from 0 to 1; received targets from -0.25 to 1.0",
+    ),
+    "a yes above 1": (
+        cc.BinaryCrossEntropy(),
+        np.array([0.5, 1.25, 0.0]),
+        (3,),
+        "expected targets from 0 to 1; received targets from 0.0 to 1.25",
+    ),
+    "labels of which the first that is none is told": (
+        cc.Hinge(),
+        np.array([1.0, 0.5, 2.0, -1.0, 0.0]),
+        (5,),
+        "expected targets of -1 or 1; received 0.5",
+    ),
     "a label of 0": (
         cc.Hinge(),
         np.zeros((N, C)),
@@ -710,6 +728,17 @@ def test_targets_that_do_not_fit_are_refused(
     with pytest.raises(cc.CaseError) as caught:
         loss.check_target(target, prediction)
     assert str(caught.value) == message
+
+
+def test_as_many_predictions_as_a_loss_takes() -> None:
+    with pytest.raises(cc.CaseError, match="prediction: expected 1 prediction; received 2"):
+        cc.MeanSquaredError().check_target(np.zeros((N, C)), (N, C), (N, C))
+
+
+def test_labels_are_drawn_of_both_signs() -> None:
+    drawn = cc.Hinge().draw_target(np.random.Generator(np.random.PCG64(6)), (1000, 1))
+    assert set(drawn.ravel()) == {-1, 1}
+    assert abs(drawn.mean()) < 0.1
 
 
 def test_predictions_of_different_shapes_are_refused() -> None:
