@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .adapters import NotInstalled as NotInstalled
     from .adapters import Unsupported as Unsupported
     from .api import Agreement as Agreement
+    from .api import Lesson as Lesson
     from .api import check as check
     from .api import check_layer as check_layer
     from .api import compare as compare
+    from .api import explain as explain
     from .api import load_case as load_case
     from .api import record as record
     from .api import save_case as save_case
@@ -40,7 +42,7 @@ __version__ = "0.1.0"
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
     "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
-    "api": "Agreement Trace check check_layer compare load_case record save_case",
+    "api": "Agreement Lesson Trace check check_layer compare explain load_case record save_case",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
 }

@@ -1,4 +1,4 @@
-"""The Python face: load a case, check it, record a run, compare two."""
+"""The Python face: load a case, check it, explain it, record a run, compare two."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .comparison.check import check as check_case
 from .comparison.compare import compare as compare_traces
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
+from .lesson import lesson
 from .reference import Case, Layer, trace
 from .reference.layers import Shape
 
@@ -114,6 +115,38 @@ def check(
     return Agreement(**vars(found))
 
 
+@dataclass(frozen=True)
+class Lesson(lesson.Lesson):
+    """A lesson that writes itself."""
+
+    def write(self, folder: str | Path) -> Path:
+        """Write ``lesson.html`` into a folder and return its path."""
+        from .rendering.folder import write_lesson
+
+        return write_lesson(self, Path(folder))
+
+
+def explain(case: Case | str | Path, against: Iterable[str] | None = None) -> Lesson:
+    """Take a case's training step apart: each operation with its formula, code and numbers, here and in frameworks.
+
+    ``case`` is a case, the name of a built-in one or a path; ``against`` names adapters, by default torch and jax.
+    One that is not installed, or cannot express the case, is in the lesson with the reason.
+
+    Raises:
+        CaseError: a case that cannot be run as it is written.
+        KeyError: no adapter of a name.
+
+    >>> import crosscheck as cc
+    >>> lesson = cc.explain("mazur", against=[])
+    >>> print(lesson.followed.name, round(lesson.followed.gradient, 9))
+    w1 0.000438568
+    """
+    from .lesson.explain import explain as explain_case
+
+    loaded = case if isinstance(case, Case) else load_case(case)
+    return Lesson(**vars(explain_case(loaded, against)))
+
+
 def check_layer(
     mine: Any,
     like: Layer,
@@ -183,4 +216,15 @@ def compare(
     return Agreement(**vars(compare_traces(reference, subject, show=tuple(show), tolerance=tolerance)))
 
 
-__all__ = ["Agreement", "Trace", "check", "check_layer", "compare", "load_case", "record", "save_case"]
+__all__ = [
+    "Agreement",
+    "Lesson",
+    "Trace",
+    "check",
+    "check_layer",
+    "compare",
+    "explain",
+    "load_case",
+    "record",
+    "save_case",
+]

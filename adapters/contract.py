@@ -22,6 +22,7 @@ from ..reference.case import Batch
 from ..reference.dtypes import limits
 from ..reference.layers import Array, Shape
 from ..reference.step import target_name
+from .inside import Inside
 
 ROUNDINGS = 64
 """By how many units of rounding of the largest gradient two compilations may differ."""
@@ -123,6 +124,10 @@ class Adapter(ABC):
         Raises:
             Altered: the framework's weights or gradients are not those of the case.
         """
+
+    def inside(self, case: Case) -> Inside:
+        """What the framework does inside the first batch of a case that it can express; nothing where it hides it."""
+        return Inside()
 
     @property
     def kinds(self) -> dict[str, Support]:

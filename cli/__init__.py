@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from . import check, doctor, faults, listing, report, run
+from . import check, doctor, explain, faults, listing, report, run
 from .new import new
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("explain")(explain.explain)
 app.command("report")(report.report)
 app.add_typer(new, name="new")
 app.command("faults")(faults.faults)

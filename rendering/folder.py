@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..cases.tensors import as_tensors
 from ..comparison.agreement import Agreement
+from ..lesson.lesson import Lesson
 from ..reference.errors import CaseError
 from .arrays import fitting, with_arrays
 from .as_json import from_json, to_json
@@ -73,6 +74,19 @@ def folders_in(path: Path) -> list[Path]:
         received = repr(str(path)) if path.is_dir() else f"{str(path)!r}, which is no folder"
         raise CaseError(f"a folder that crosscheck run wrote, with an {RECORD}, or a folder of them", received)
     return folders
+
+
+def write_lesson(lesson: Lesson, folder: Path) -> Path:
+    """Write the page of a lesson into a folder, which is made if need be, and return its path.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    from .lesson_page import to_html
+
+    path = folder / "lesson.html"
+    write_text(path, to_html(lesson))
+    return path
 
 
 def write_text(path: Path, text: str) -> None:

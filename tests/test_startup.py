@@ -26,7 +26,9 @@ def imported(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("list", "cases"), ("list", "adapters"), ("--help",), ("--version",), ("run", "--help")], ids=" ".join
+    "arguments",
+    [("list", "cases"), ("list", "adapters"), ("--help",), ("--version",), ("run", "--help"), ("explain", "--help")],
+    ids=" ".join,
 )
 def test_commands_that_compute_nothing_import_no_framework(arguments: tuple[str, ...]) -> None:
     assert not imported("-m", "crosscheck", *arguments) & FRAMEWORKS

@@ -18,6 +18,7 @@ from ...reference.layers import Array
 from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
+from ..inside import Inside
 from .parts import AT_KINKS, CLIPS, LAYERS, LOSSES, OPTIMIZERS, Rate, Tensor, Tensors, build_schedule, schedule_limits
 
 # JAX gave this context its public name in version 0.8; before, it was experimental.
@@ -161,6 +162,11 @@ class Jax(contract.Adapter):
             trace = self.train(case)
         trace.environment["x64"] = case.dtype == "float64"
         return trace
+
+    def inside(self, case: Case) -> Inside:
+        from .inside import inside
+
+        return inside(case)
 
     def train(self, case: Case) -> Trace:
         """The training loop, every tensor of it kept."""

@@ -19,6 +19,7 @@ from ...reference.layers import Array, Shape
 from ...reference.optimizers import Schedule
 from ...reference.step import target_name
 from .. import contract
+from ..inside import Inside
 from .parts import (
     AT_KINKS,
     CLIPS,
@@ -153,6 +154,11 @@ class Torch(contract.Adapter):
         with torch.inference_mode(False), torch.enable_grad(), default_dtype(case.dtype), self.settings():
             return self.train(case, device)
 
+    def inside(self, case: Case) -> Inside:
+        from .inside import inside
+
+        return inside(case)
+
     def train(self, case: Case, device: str) -> Trace:
         """The ordinary training loop of PyTorch, every tensor of it kept."""
         network = Network(case, device)
@@ -245,6 +251,9 @@ class TorchCompile(Torch):
             if node.layer.kind in recurrent.LAYERS:
                 return f"torch.compile takes no recurrent module into its graph, as {node.name!r} is"
         return super().limits(case)
+
+    def inside(self, case: Case) -> Inside:
+        return Inside()  # one compiled function, whose graph has one node
 
     def forward(self, network: Network) -> Forward:
         # Otherwise the shapes of one case after another would become symbols, which some operations cannot take.

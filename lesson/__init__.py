@@ -1,0 +1,1 @@
+"""The lesson of a case: its training step taken apart into cards, as pure data. ``rendering/`` shows it."""
