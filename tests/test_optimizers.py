@@ -419,9 +419,11 @@ def test_muon_updates_matrices_alone() -> None:
     assert str(caught.value) == f"weights.y.bias: expected {expected}; received shape (1,)"
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-4], ids=["", "small gradients"])
 @pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
-def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer) -> None:
+def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer, scale: float) -> None:
     weight, gradients = draw("float64")
+    gradients = [scale * gradient for gradient in gradients]
     found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
     expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, RATES)]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
@@ -631,6 +633,16 @@ def test_the_epsilon_of_adam_stands_outside_the_root() -> None:
     adam = cc.Adam(1.0, epsilon=1e-8)
     weight, _ = adam.update(np.zeros(1), np.array([1e-9]), adam.slots(np.zeros(1)), 1.0)
     np.testing.assert_allclose(weight, -1e-9 / (1e-9 + 1e-8), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4), (6,)], ids=["matrix", "three axes", "vector"])
+def test_adafactor_remembers_nothing_at_the_start(shape: tuple[int, ...]) -> None:
+    slots = cc.Adafactor(0.1).slots(np.ones(shape))
+    *before, rows, columns = (1, *shape)[-max(2, len(shape)) :]
+    factored = {"row_variance": (*before, rows, 1), "column_variance": (*before, 1, columns)}
+    expected = {"step": (), **({"variance": shape} if len(shape) == 1 else factored)}
+    assert {name: slot.shape for name, slot in slots.items()} == expected
+    assert not any(slot.any() for slot in slots.values())
 
 
 @pytest.mark.parametrize("size", [0.25, 1.0, 4.0])
