@@ -16,6 +16,7 @@ from crosscheck.arithmetic.tracked import Tracked, tracked
 from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Optimizer
 from crosscheck.reference.optimizers import base
+from crosscheck.reference.optimizers.signs import sign
 from formulas import FORMULAS
 from numpy.typing import NDArray
 
@@ -429,6 +430,32 @@ def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer, sc
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        *(cc.Rprop((0.5,) * 7, smallest=0.125, largest=0.25, applies=applies) for applies in ("this", "last")),
+        *(cc.Adafactor((0.75,) * 7, rate=rate) for rate in ("capped", "plain")),
+    ],
+    ids=["rprop", "rprop late", "adafactor", "adafactor plain"],
+)
+def test_bounds_hold_from_the_first_step_on(optimizer: Optimizer) -> None:
+    weight, gradients = draw("float64")
+    found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
+    expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, optimizer.learning_rates(7))]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("rate", [0.25, (0.25, 0.5)])
+def test_rprop_starts_with_its_first_rate(rate: float | tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(cc.Rprop(rate).slots(np.zeros(3))["step_size"], 0.25)
+
+
+def test_the_sign_of_0_is_0() -> None:
+    found = sign(np.array([-2.0, -0.0, 0.0, 0.5]))
+    assert found.tolist() == [-1, 0, 0, 1]
+    assert not np.signbit(found[1])
+
+
 # --------------------------------------------------------------------------------------- what the optimizers promise
 
 
@@ -654,6 +681,7 @@ def test_lamb_takes_plain_steps_where_a_norm_is_0(size: float) -> None:
     np.testing.assert_allclose(moved, -0.5 * u, rtol=1e-14)
     moved, _ = lamb.update(weight, np.zeros(2), lamb.slots(weight), 0.5)
     np.testing.assert_array_equal(moved, weight)
+    assert lamb.ratio(weight, np.zeros(2)) == 1
     moved, _ = lamb.update(weight, gradient, lamb.slots(weight), 0.5)
     np.testing.assert_allclose(moved, weight - 0.5 * size * u / np.linalg.norm(u), rtol=1e-14)
 
