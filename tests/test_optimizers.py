@@ -16,6 +16,7 @@ from crosscheck.arithmetic.tracked import Tracked, tracked
 from crosscheck.faults.conventions import convention_fields
 from crosscheck.reference import Optimizer
 from crosscheck.reference.optimizers import base
+from crosscheck.reference.optimizers.signs import sign
 from formulas import FORMULAS
 from numpy.typing import NDArray
 
@@ -419,12 +420,40 @@ def test_muon_updates_matrices_alone() -> None:
     assert str(caught.value) == f"weights.y.bias: expected {expected}; received shape (1,)"
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-4], ids=["", "small gradients"])
 @pytest.mark.parametrize("optimizer", OPTIONS.values(), ids=OPTIONS)
-def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer) -> None:
+def test_weights_of_every_step_are_those_of_the_formula(optimizer: Optimizer, scale: float) -> None:
     weight, gradients = draw("float64")
+    gradients = [scale * gradient for gradient in gradients]
     found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
     expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, RATES)]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        *(cc.Rprop((0.5,) * 7, smallest=0.125, largest=0.25, applies=applies) for applies in ("this", "last")),
+        *(cc.Adafactor((0.75,) * 7, rate=rate) for rate in ("capped", "plain")),
+    ],
+    ids=["rprop", "rprop late", "adafactor", "adafactor plain"],
+)
+def test_bounds_hold_from_the_first_step_on(optimizer: Optimizer) -> None:
+    weight, gradients = draw("float64")
+    found = [step["weight"] for step in by_hand(optimizer, weight, gradients)]
+    expected = [*FORMULAS[optimizer.kind](optimizer, weight, gradients, optimizer.learning_rates(7))]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("rate", [0.25, (0.25, 0.5)])
+def test_rprop_starts_with_its_first_rate(rate: float | tuple[float, ...]) -> None:
+    np.testing.assert_array_equal(cc.Rprop(rate).slots(np.zeros(3))["step_size"], 0.25)
+
+
+def test_the_sign_of_0_is_0() -> None:
+    found = sign(np.array([-2.0, -0.0, 0.0, 0.5]))
+    assert found.tolist() == [-1, 0, 0, 1]
+    assert not np.signbit(found[1])
 
 
 # --------------------------------------------------------------------------------------- what the optimizers promise
@@ -633,6 +662,16 @@ def test_the_epsilon_of_adam_stands_outside_the_root() -> None:
     np.testing.assert_allclose(weight, -1e-9 / (1e-9 + 1e-8), rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4), (6,)], ids=["matrix", "three axes", "vector"])
+def test_adafactor_remembers_nothing_at_the_start(shape: tuple[int, ...]) -> None:
+    slots = cc.Adafactor(0.1).slots(np.ones(shape))
+    *before, rows, columns = (1, *shape)[-max(2, len(shape)) :]
+    factored = {"row_variance": (*before, rows, 1), "column_variance": (*before, 1, columns)}
+    expected = {"step": (), **({"variance": shape} if len(shape) == 1 else factored)}
+    assert {name: slot.shape for name, slot in slots.items()} == expected
+    assert not any(slot.any() for slot in slots.values())
+
+
 @pytest.mark.parametrize("size", [0.25, 1.0, 4.0])
 def test_lamb_takes_plain_steps_where_a_norm_is_0(size: float) -> None:
     lamb = cc.Lamb(0.5, epsilon=1.0)
@@ -642,6 +681,7 @@ def test_lamb_takes_plain_steps_where_a_norm_is_0(size: float) -> None:
     np.testing.assert_allclose(moved, -0.5 * u, rtol=1e-14)
     moved, _ = lamb.update(weight, np.zeros(2), lamb.slots(weight), 0.5)
     np.testing.assert_array_equal(moved, weight)
+    assert lamb.ratio(weight, np.zeros(2)) == 1
     moved, _ = lamb.update(weight, gradient, lamb.slots(weight), 0.5)
     np.testing.assert_allclose(moved, weight - 0.5 * size * u / np.linalg.norm(u), rtol=1e-14)
 

@@ -139,8 +139,8 @@ class Rprop(Optimizer):
 
     def resized(self, step_size: Array, turn: Array) -> Array:
         """The step sizes after a gradient."""
-        one = np.ones_like(turn)
-        factor = np.where(turn > 0, self.grow * one, np.where(turn < 0, self.shrink * one, one))
+        grown, shrunk = np.full_like(turn, self.grow), np.full_like(turn, self.shrink)
+        factor = np.where(turn > 0, grown, np.where(turn < 0, shrunk, np.ones_like(turn)))
         size = step_size * factor
         bounded = -np.maximum(-np.maximum(size, self.smallest), -self.largest)
         return bounded if self.applies == "this" else np.where(turn * turn > 0, bounded, step_size)
