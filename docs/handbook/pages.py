@@ -14,6 +14,7 @@ from crosscheck.cases import built_in
 from crosscheck.faults import FAMILIES as FAULT_FAMILIES
 from crosscheck.faults import FAULTS, Mistake
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from support import FRAMEWORKS
 
 from . import tables
 from .docstrings import describe
@@ -85,8 +86,10 @@ def documented(package: str) -> dict[str, str]:
 def is_api(module: str) -> bool:
     """Whether a module is neither a family of kinds or of faults, nor a framework's."""
     package, *inner = module.split(".")
-    if package in ("adapters", "faults"):
-        return inner in (["__init__"], ["contract"], ["base"], ["conventions"])
+    if package == "adapters":
+        return inner[0] not in FRAMEWORKS
+    if package == "faults":
+        return inner[0] in ("__init__", "base", "conventions")
     return package != "reference" or len(inner) == 1 or inner[1] in ("__init__", "base", "schedules")
 
 
