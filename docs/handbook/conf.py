@@ -51,6 +51,7 @@ nitpick_ignore = [
     for name, value in vars(module).items()
     if isinstance(value, TypeVar)
 ]
+suppress_warnings = ["ref.python"]  # two classes of one name, where an annotation is a text: the nearer one is taken
 nitpick_ignore_regex = [
     ("py:.*", r"(?!crosscheck\.).*"),  # what others have
     ("py:class", r"crosscheck\.reference\.(layers|losses|optimizers)\.\w+\.\w+"),  # kinds: crosscheck.Relu has a page

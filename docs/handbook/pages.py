@@ -23,8 +23,11 @@ from .sources import ROOT, Code, body
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-API = ("api", "cases", "reference", "adapters", "comparison", "arithmetic", "faults", "rendering")
-"""The module for Python and the packages, from the top."""
+API = (
+    *("api", "pytest_plugin", "exercises", "cases", "reference"),
+    *("adapters", "comparison", "arithmetic", "faults", "rendering"),
+)
+"""The module for Python and the packages."""
 
 
 def pages() -> Iterator[tuple[str, str]]:
