@@ -15,13 +15,14 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help article samples test lint bench faults mutants support torch-coverage package-tree
+.PHONY: help article samples test lint bench docs faults mutants support torch-coverage package-tree
 
 help:
 	@echo 'make article   check the network of the article against PyTorch and JAX; the report goes to reports/article'
 	@echo 'make test      run the test suite; ARGS="-k relu -x" is passed on to pytest'
 	@echo 'make lint      check style (ruff), types (mypy) and the direction of imports (import-linter)'
 	@echo 'make bench     run the benchmarks; ARGS is passed on to pytest'
+	@echo 'make docs      build the handbook into build/docs; it says where to open it'
 	@echo 'make faults    plant every fault, make 1,800 correct runs; what was caught goes to reports/samples'
 	@echo 'make mutants   change reference/ in every small way; a test must fail. ARGS="reference/layers/affine.py" for some'
 	@echo 'make samples   write the reports of reports/samples again'
@@ -50,6 +51,10 @@ lint: $(INSTALLED) package-tree
 
 bench: $(INSTALLED)
 	$(BIN)/pytest benchmarks $(ARGS)
+
+# Strict: a broken link or any other warning is an error.
+docs: $(INSTALLED)
+	cd docs && ../$(BIN)/python -m handbook $(ARGS)
 
 # JAX compiles each network, which takes seconds; PyTorch therefore makes most of the runs. Of those that are drawn a
 # framework can express about half, for the others are of conventions that it lacks. Three quarters of an hour.

@@ -108,7 +108,7 @@ class Ball(Arithmetic):
 
 
 class Distance(NamedTuple):
-    """Between which two numbers |true value - x| lies; [0, infinity] where either may not be finite."""
+    """Between which two numbers ``|true value - x|`` lies; [0, infinity] where either may not be finite."""
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]

@@ -73,8 +73,8 @@ K = {
 }
 """How many unit roundoffs a result may be off. Basic operations round correctly; measured worst errors of the others
 over a million draws from normal(0, 4), in NumPy, torch and JAX: exp 3.3, 1.1, 2.3; expm1 1.4, 1.5, 5.9; log1p of
-exp(-|x|) 1.3, 1.2, 3.5; tanh 1.8, 1.0, 4.7; erf 1.0 (SciPy), 1.1, 5.3: k = 2, which at 8 sigma allows 9.2. The erf of
-some kernels is accurate absolutely, not relatively: its error is k u, not k u |erf|."""
+``exp(-|x|)`` 1.3, 1.2, 3.5; tanh 1.8, 1.0, 4.7; erf 1.0 (SciPy), 1.1, 5.3: k = 2, which at 8 sigma allows 9.2. The erf
+of some kernels is accurate absolutely, not relatively: its error is k u, not ``k u |erf|``."""
 
 NEAR = 12.0
 """Two numbers within so many sigma may compare either way."""

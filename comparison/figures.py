@@ -3,9 +3,9 @@
 The arrays are walked once, in pieces that fit in the cache, and each piece is reduced to a `_Partial`; partials
 merge in any order to the same result, so that threads may share the pieces. Memory is that of a few pieces.
 
-Most elements are *plain*: |d| / |reference| < 1/2, where d = reference - subject. For these the subtraction is exact
-in the arrays' own precision (Sterbenz: y/2 <= x <= 2y), both values are finite and of one sign, and the distance in
-representable numbers is the difference of their bits read as integers. One division thus finds the *odd* elements
+Most elements are *plain*: `|d| / |reference| < 1/2`, where `d = reference - subject`. For these the subtraction is
+exact in the arrays' own precision (Sterbenz: y/2 <= x <= 2y), both values are finite and of one sign, and the distance
+in representable numbers is the difference of their bits read as integers. One division thus finds the *odd* elements
 (NaN, infinities, a zero on one side, signs that differ, a difference as large as the value); they are gathered and
 judged by `_judge`, which takes nothing for granted, and what remains of the piece is judged by a few fast passes.
 """
@@ -52,19 +52,19 @@ class Figures:
 
     elements: int
     agrees: bool
-    """Every element: NaN against NaN, the same signed infinity, or both finite and |d| <= limit * sigma."""
+    """Every element: NaN against NaN, the same signed infinity, or both finite and `|d| <= limit * sigma`."""
     max_abs: float
-    """max |d|."""
+    """`max |d|`."""
     max_rel: float
-    """max |d| / |reference|, where 0/0 is 0 and d/0 is inf; to float32 precision for float16 and float32."""
+    """`max |d| / |reference|`, where 0/0 is 0 and d/0 is inf; to float32 precision for float16 and float32."""
     max_ulp: float
     """max number of steps from one value to the other through the representable numbers; 0.0 and -0.0 are one."""
     sigmas: float
-    """max |d| / sigma, where 0/0 is 0 and d/0 is inf; inf for a NaN or an infinity that the other does not have."""
+    """`max |d| / sigma`, where 0/0 is 0 and d/0 is inf; inf for a NaN or an infinity that the other does not have."""
     tolerance: float
     """limit * sigma at the worst element; 0.0 when there are no elements."""
     would_pass: float
-    """The smallest tolerance that the worst element would have passed: |d| there, inf where none would do."""
+    """The smallest tolerance that the worst element would have passed: `|d|` there, inf where none would do."""
     mismatched: int
     """Elements that do not agree."""
     nan: tuple[int, int]
@@ -72,7 +72,7 @@ class Figures:
     inf: tuple[int, int]
     """Infinities in (reference, subject)."""
     worst_index: tuple[int, ...] | None
-    """The element with the most sigmas (then the largest |d|, then the first in memory order of the reference);
+    """The element with the most sigmas (then the largest `|d|`, then the first in memory order of the reference);
     a NaN or an infinity that the other array does not have is worse than any number. None without elements."""
     reference: float
     """Its value in the reference; NaN when there is none."""
@@ -81,7 +81,7 @@ class Figures:
 
 
 def measure(reference: ArrayLike, subject: ArrayLike, sigma: ArrayLike, *, limit: float = 8.0) -> Figures:
-    """Compare two real arrays of one shape and dtype, element by element: |reference - subject| <= limit * sigma.
+    """Compare two real arrays of one shape and dtype, element by element: `|reference - subject| <= limit * sigma`.
 
     `sigma` is one number >= 0 or an array of the same shape; where an array's sigma is NaN or negative, no finite
     element agrees. Any memory layout and byte order will do, and no array is copied whole.
@@ -89,7 +89,7 @@ def measure(reference: ArrayLike, subject: ArrayLike, sigma: ArrayLike, *, limit
     Raises ValueError when shapes or dtypes differ (there is no broadcasting), when the dtype is not a real number's,
     and when `limit` or one sigma for all is negative or NaN.
 
-    Unlike numpy.testing.assert_allclose and torch.testing.assert_close it has no rtol * |value| term: how far an
+    Unlike numpy.testing.assert_allclose and torch.testing.assert_close it has no `rtol * |value|` term: how far an
     element may stray is sigma's to say. NaN agrees with NaN, as in assert_allclose.
     """
     first, second = _checked(reference, subject)
@@ -125,7 +125,7 @@ def measure(reference: ArrayLike, subject: ArrayLike, sigma: ArrayLike, *, limit
 
 
 def largest_difference(reference: ArrayLike, subject: ArrayLike, tolerance: float) -> tuple[bool, float]:
-    """Whether all |reference - subject| <= tolerance, and the largest of them over the elements finite in both.
+    """Whether all `|reference - subject| <= tolerance`, and the largest of them over the elements finite in both.
 
     The same rules, and the same two answers, as `measure(reference, subject, tolerance, limit=1.0)`, in a third of
     its passes. Raises ValueError as `measure` does.

@@ -293,21 +293,25 @@ def cell(run: Result | None) -> str:
 
 
 def notes(kinds: Mapping[str, Mapping[str, Result]]) -> Iterator[str]:
-    """What a framework lacks, with which fields a kind was run, and every verdict that is no agreement."""
+    """A line for each kind and framework of which something is to be said."""
     for kind, results in kinds.items():
         for name in FRAMEWORKS:
-            result = results[name]
-            said = [escaped(result["reason"])] if "reason" in result else []
-            if result.get("changed"):
-                changed = ", ".join(f"{field} = {json.dumps(value)}" for field, value in result["changed"].items())
-                said.append(f"run with `{changed}`")
-            said += map(escaped, result.get("refused", ()))
-            for dtype, run in result.get("dtypes", {}).items():
-                if "reason" in run:
-                    known = KNOWN.get((kind, name, dtype))
-                    said.append(f"{dtype}: {escaped(run['reason'])}" + (f". Because {escaped(known)}" if known else ""))
-            if said:
+            if said := list(remarks(kind, name, results[name])):
                 yield f"- `{kind}`, {name}: {'; '.join(said)}"
+
+
+def remarks(kind: str, name: str, result: Result) -> Iterator[str]:
+    """What a framework lacks, with which fields a kind was run, and every verdict that is no agreement."""
+    if "reason" in result:
+        yield escaped(result["reason"])
+    if result.get("changed"):
+        changed = ", ".join(f"{field} = {json.dumps(value)}" for field, value in result["changed"].items())
+        yield f"run with `{changed}`"
+    yield from map(escaped, result.get("refused", ()))
+    for dtype, run in result.get("dtypes", {}).items():
+        if "reason" in run:
+            known = KNOWN.get((kind, name, dtype))
+            yield f"{dtype}: {escaped(run['reason'])}" + (f". Because {escaped(known)}" if known else "")
 
 
 def main(arguments: list[str]) -> None:

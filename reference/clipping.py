@@ -48,7 +48,7 @@ class ClipByValue(Clip):
 
     It turns the gradient, for large elements lose and small ones do not.
 
-    Same clipping elsewhere: torch.nn.utils.clip_grad_value_, optax.clip; ``clipvalue`` of Keras.
+    Same clipping elsewhere: ``torch.nn.utils.clip_grad_value_``, optax.clip; ``clipvalue`` of Keras.
 
     Raises:
         CaseError: a limit that is not above 0.
@@ -72,8 +72,9 @@ class ClipByGlobalNorm(Clip):
 
     ``norm = sqrt(sum of the squares of all elements of all gradients)``. The direction stays what it is.
 
-    Same clipping elsewhere: torch.nn.utils.clip_grad_norm_, which has the epsilon of 1e-6; optax.clip_by_global_norm,
-    which has none, as tf.clip_by_global_norm. ``clipnorm`` of Keras takes the norm of each variable alone.
+    Same clipping elsewhere: ``torch.nn.utils.clip_grad_norm_``, which has the epsilon of 1e-6;
+    optax.clip_by_global_norm, which has none, as tf.clip_by_global_norm. ``clipnorm`` of Keras takes the norm of each
+    variable alone.
 
     Raises:
         CaseError: a limit that is not above 0, a negative epsilon.

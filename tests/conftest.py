@@ -95,7 +95,7 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
     """Errors and warnings on the console, exceptions, and whatever the policy stopped."""
     requests: list[str] = field(default_factory=list)
-    """What was asked for beside the file itself."""
+    """What was asked for beside the file itself, or the folder that it may take from."""
 
 
 @pytest.fixture(scope="session")
@@ -113,10 +113,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Callable[..., Any]:
-    """A way to open a file in it, which sees that nothing leaves the file: no complaint, no request."""
+    """A way to open a file in it, which sees that nothing leaves the file, or a folder: no complaint, no request."""
 
     @contextmanager
-    def opened(path: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> Iterator[Visit]:
+    def opened(
+        path: Path, *, folder: Path | None = None, width: int = 1280, dark: bool = False, script: bool = True
+    ) -> Iterator[Visit]:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -126,12 +128,12 @@ def visit(browser: Browser) -> Callable[..., Any]:
         seen = Visit(context.new_page())
         seen.page.on("console", lambda said: seen.complaints.append(f"{said.type}: {said.text}"))
         seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        address = path.resolve().as_uri()
+        allowed = ((folder or path).resolve().as_uri(), "data:")
         seen.page.on(
             "request",
-            lambda request: None if request.url.startswith((address, "data:")) else seen.requests.append(request.url),
+            lambda request: None if request.url.startswith(allowed) else seen.requests.append(request.url),
         )
-        seen.page.goto(address)
+        seen.page.goto(path.resolve().as_uri())
         yield seen
         context.close()
         assert not seen.complaints

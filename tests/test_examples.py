@@ -1,4 +1,4 @@
-"""Examples are executed: those of every docstring, and every command and Python example of the README."""
+"""Examples are executed: those of every docstring, and every command and Python example of every page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crosscheck.reference import CLIPS, SCHEDULES
 from typer.testing import CliRunner
 
 ROOT = Path(cc.__file__).parent
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 FRAMEWORKS = ("torch", "jax")
 
 
@@ -44,39 +44,111 @@ def test_docstring_examples(name: str) -> None:
     assert result.failed == 0
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+# ---------------------------------------------------------------------------------------------------------------- pages
 
 
-def commands() -> list[str]:
-    lines = (line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines())
-    return [line for line in lines if line.startswith("crosscheck ")]
+def blocks_of(page: str) -> list[tuple[str, str]]:
+    """Language and text of everything on a page that is fenced as an example."""
+    return re.findall(
+        r"^```(python|console|diff|toml)\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
-def test_readme_has_examples() -> None:
-    assert commands()
-    assert blocks("python")
+PAGES = [
+    page
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if blocks_of(page := path.relative_to(ROOT).as_posix())
+]
+"""Every page with an example, the README first of all."""
 
 
-@pytest.mark.parametrize("command", commands())
-def test_readme_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("jax")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_as_it_says(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From top to bottom, as a reader would: files are written, commands typed, and Python goes on where it stopped."""
     monkeypatch.chdir(tmp_path)
-    cc.save_case(cc.load_case("article"), "mine.toml")
-    (tmp_path / "mine.py").write_text(next(block for block in blocks("python") if block.startswith("# mine.py\n")))
-    if command.startswith("crosscheck report"):  # of the runs above it
-        cc.check("article", ["torch"]).write("reports/article")
-    result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
-    assert result.exit_code == 0, result.output
+    scope: dict[str, object] = {}
+    written = Path()
+    for language, text in blocks_of(page):
+        if language == "toml" and (named := re.match(r'name = "(.+)"\n', text)):
+            Path(f"{named[1]}.toml").write_text(text)
+    for language, text in blocks_of(page):
+        if language == "console":
+            type_in(text)
+        elif language == "python":
+            named = re.match(r"# (\S+\.py)\n", text)
+            if named is None:
+                skip_without_frameworks()
+                exec(compile(text, page, "exec"), scope)
+            elif (ROOT / named[1]).exists():
+                assert_quoted(text)
+            else:
+                written = Path(named[1])
+                written.write_text(text)
+        elif language == "diff":
+            written.write_text(changed(written.read_text(), text))
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_readme_python(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("jax")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(blocks("python")[number], "README.md", "exec"), {})
+def changed(text: str, difference: str) -> str:
+    """A text with the lines that have a minus replaced by those that have a plus."""
+    before, after = (
+        "".join(f"{line[1:]}\n" for line in difference.splitlines() if line.startswith(sign)) for sign in "-+"
+    )
+    assert text.count(before) == 1, before
+    return text.replace(before, after)
+
+
+def type_in(text: str) -> None:
+    """Run the commands of a session; each must end and, where that is shown, print as it says."""
+    for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+        skip_without_frameworks()
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "crosscheck", command
+        result = CliRunner().invoke(app, arguments)
+        status = re.search(r"# exit status (\d)$", command)
+        assert result.exit_code == int(status[1] if status else 0), f"{command}\n{result.output}"
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        assert not shown or doctest.OutputChecker().check_output(shown, result.output, flags), result.output
+
+
+def assert_quoted(text: str) -> None:
+    """Every line must stand in the file that is named above it; dots at the end of a docstring stand for more."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("# ") and (ROOT / line.removeprefix("# ")).is_file():
+            lines = (ROOT / line.removeprefix("# ")).read_text().splitlines()
+        elif line:
+            assert line.removesuffix(' ..."""') in lines
+
+
+def skip_without_frameworks() -> None:
+    for framework in FRAMEWORKS:
+        pytest.importorskip(framework)
+
+
+def test_there_are_examples() -> None:
+    assert {"README.md", "docs/index.md", "docs/agreement.md", "docs/add-a-layer.md"} <= {*PAGES}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("$ crosscheck list clips\nclip_by_nothing\n", "clip_by_value"),
+        ("$ crosscheck run nothing\n", "nothing"),
+        ("$ crosscheck list clips  # exit status 1\n", "clip_by_value"),
+        ("$ echo\n", "echo"),
+    ],
+)
+def test_a_session_that_is_not_as_it_says_fails(text: str, problem: str) -> None:
+    with pytest.raises(AssertionError, match=problem):
+        type_in(text)
+
+
+def test_a_quotation_that_is_not_there_fails() -> None:
+    with pytest.raises(AssertionError, match="import nothing"):
+        assert_quoted("# reference/errors.py\nimport nothing\n")
+
+
+# --------------------------------------------------------------------------------------------------------- the README
 
 
 def test_readme_counts_what_there_is() -> None:
@@ -92,26 +164,8 @@ def test_readme_counts_what_there_is() -> None:
     assert line in README.splitlines()
 
 
-def contributing_lines() -> list[tuple[str, str]]:
-    """Every line of code that CONTRIBUTING.md shows, with the file that it is of."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    path, lines = "", []
-    for line in "".join(re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)).splitlines():
-        if line.startswith("# "):
-            path = line.removeprefix("# ")
-        elif line:
-            lines.append((path, line.removesuffix(' ..."""')))
-    return lines
-
-
-def test_contributing_shows_code_that_is_there() -> None:
-    assert len({path for path, _ in contributing_lines()}) == 5
-    for path, line in contributing_lines():
-        assert line in (ROOT / path).read_text().splitlines()
-
-
 def test_readme_names_the_mistake_that_it_speaks_of() -> None:
-    step = next(block for block in blocks("python") if block.startswith("# mine.py\n"))
+    step = next(text for _, text in blocks_of("README.md") if text.startswith("# mine.py\n"))
     right, wrong = 'dh = do @ weights["o.weight"].T * h_out * (1 - h_out)', 'do @ weights["o.weight"].T * h * (1 - h)'
     assert right in step
     assert f"`{wrong}`" in README

@@ -137,7 +137,7 @@ def blaming(file: Path | None) -> Iterator[None]:
 
 
 def line_of(error: BaseException, file: Path | None) -> str:
-    """``step.py:17, in train_step: ``: the last line of the user's own that the error passed through."""
+    """``step.py:17, in train_step:`` and a space: the last line of the user's own that the error passed through."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != HERE]
     mine = [frame for frame in frames if file and Path(frame.filename).is_relative_to(file.parent)]
     at = [frame for frame in mine if "site-packages" not in Path(frame.filename).parts] or frames

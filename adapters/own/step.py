@@ -1,5 +1,7 @@
 """A user's own training step as a subject: called once a step, its arrays taken as they are.
 
+::
+
     def train_step(weights, inputs, targets, state, *, step):
         ...
         return {"outputs": {"j": ...}, "loss": ..., "backward": {"j": ...}, "gradients": {"j.weight": ...},

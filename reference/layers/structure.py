@@ -171,7 +171,7 @@ class Flatten(Layer):
 class Reshape(Layer):
     """Every row in another shape: ``y[n] = x[n].reshape(shape)``, with the last axis running fastest in both.
 
-    Shapes: x (N, ...); y (N, *shape), with as many elements.
+    Shapes: x (N, ...); y ``(N, *shape)``, with as many elements.
 
     Same layer elsewhere: ``torch.reshape`` and ``jax.numpy.reshape``, which take the first axis too;
     keras.layers.Reshape.
