@@ -67,6 +67,9 @@ def test_readme_commands(command: str, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "mine.py").write_text(next(block for block in blocks("python") if block.startswith("# mine.py\n")))
     if command.startswith("crosscheck report"):  # of the runs above it
         cc.check("article", ["torch"]).write("reports/article")
+    if " compare " in command:
+        for name, framework in (("a", "torch"), ("b", "jax")):
+            cc.save_trace(cc.record("article", framework), f"{name}.trace")
     result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
     assert result.exit_code == 0, result.output
 
