@@ -47,7 +47,6 @@ Steps: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Compute so ma
 OnDevice: TypeAlias = Annotated[
     Device, typer.Option("--device", help="Where the frameworks compute; the reference is always on the CPU.")
 ]
-Steps: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Compute so many training steps.")]
 Only: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="Compare only tensors whose name fits this pattern, `*/gradient/*`. Can be repeated."),
