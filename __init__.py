@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from .api import compare as compare
     from .api import explain as explain
     from .api import load_case as load_case
+    from .api import load_trace as load_trace
     from .api import record as record
     from .api import save_case as save_case
+    from .api import save_trace as save_trace
     from .comparison.agreement import Disagreement as Disagreement
     from .comparison.agreement import SubjectAgreement as SubjectAgreement
     from .comparison.agreement import TensorAgreement as TensorAgreement
@@ -42,7 +44,7 @@ __version__ = "0.1.0"
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
     "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
-    "api": "Agreement Lesson Trace check check_layer compare explain load_case record save_case",
+    "api": "Agreement Lesson Trace check check_layer compare explain load_case load_trace record save_case save_trace",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
 }

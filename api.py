@@ -1,4 +1,4 @@
-"""The Python face: load a case, check it, explain it, record a run, compare two."""
+"""The Python face: load a case, check it, explain it, record a run, save it, compare two."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 from .adapters import Against, subject_of
 from .cases import load_case, save_case
-from .comparison import agreement
+from .comparison import agreement, traces
 from .comparison.alone import check_layer as check_alone
 from .comparison.check import check as check_case
-from .comparison.compare import compare as compare_traces
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
 from .lesson import lesson
 from .reference import Case, Layer, trace
 from .reference.layers import Shape
+from .traces import load_trace as load_recorded
+from .traces import save_trace
 
 
 @dataclass
@@ -202,18 +203,44 @@ def record(case: Case | str | Path, subject: Against = "reference", *, device: s
 
 
 def compare(
-    reference: trace.Trace, subject: trace.Trace, *, show: Iterable[str] = (), tolerance: Tolerance | None = None
+    first: trace.Trace | str | Path,
+    second: trace.Trace | str | Path,
+    *,
+    only: Iterable[str] = (),
+    show: Iterable[str] = (),
+    local: bool | None = None,
+    tolerance: Tolerance | None = None,
 ) -> Agreement:
-    """Hold one trace against another, which counts as the reference; ``show`` is that of ``check``.
+    """Compare two traces, or two trace files, of one case; ``only`` and ``show`` are those of ``check``.
+
+    Each is held against the reference, which is computed again from their case, locally and end to end; the first is
+    left out where it is the reference's own. With ``local=False`` the second is held against the first alone, which
+    counts as right, end to end. So it is, too, where the traces are so large that nothing is computed again, unless
+    ``local=True``.
 
     Raises:
-        ValueError: traces of different cases.
+        CaseError: a file that cannot be read or is not as it was recorded; runs that started from other inputs.
 
     >>> import crosscheck as cc
     >>> cc.compare(cc.record("article"), cc.record("article", "torch")).ok
     True
     """
-    return Agreement(**vars(compare_traces(reference, subject, show=tuple(show), tolerance=tolerance)))
+    options: dict[str, Any] = {"only": tuple(only), "show": tuple(show), "local": local, "tolerance": tolerance}
+    if isinstance(first, trace.Trace) or isinstance(second, trace.Trace):
+        loaded = (one if isinstance(one, trace.Trace) else load_trace(one) for one in (first, second))
+        return Agreement(**vars(traces.compare(*loaded, **options)))
+    return Agreement(**vars(traces.compare_files(first, second, **options)))
+
+
+def load_trace(path: str | Path) -> Trace:
+    """Load a trace that was recorded, verified by its hashes.
+
+    Its tensors lie in the file, mapped into memory: they cannot be written to. Nothing in the file is executed.
+
+    Raises:
+        CaseError: the file cannot be read, is not a whole trace, or not as it was recorded.
+    """
+    return Trace(**vars(load_recorded(path)))
 
 
 __all__ = [
@@ -225,6 +252,8 @@ __all__ = [
     "compare",
     "explain",
     "load_case",
+    "load_trace",
     "record",
     "save_case",
+    "save_trace",
 ]

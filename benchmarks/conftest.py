@@ -20,6 +20,10 @@ Steps: TypeAlias = Callable[[], float]
 Subject: TypeAlias = Callable[[cc.Case], Steps]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--trace-mib", type=int, default=512, help="Size of each trace file that is compared, in MiB.")
+
+
 def by_hand(case: cc.Case) -> Steps:
     """The reference; what it makes is not kept."""
     training = Training(case, lambda name, made: made)

@@ -18,6 +18,8 @@ from ..reference.losses import Loss
 from ..reference.network import Node, Term, output_shapes, terms
 
 RANK_1_SCALE = 0.5
+MOST_NUMBERS = 2**29
+"""How many numbers may be drawn at once, or computed by the nodes of a case in one forward."""
 
 
 def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
@@ -26,9 +28,13 @@ def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
     Standard normal, divided by the root of the fan-in: the product of all axes but the last. What has a single axis,
     such as a bias, is standard normal times one half.
 
+    Raises:
+        CaseError: too many of them.
+
     >>> draw_weights({"a.weight": (1, 2), "a.bias": (2,)}, seed=7)["a.bias"].dtype
     dtype('float16')
     """
+    require_room(shapes, "weights")
     generator = np.random.Generator(np.random.PCG64(seed))
     weights = {}
     for name, shape in shapes.items():
@@ -36,6 +42,15 @@ def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
         drawn *= scale(shape)  # in place: some are a third of a gigabyte
         weights[name] = rounded(drawn)
     return weights
+
+
+def require_room(shapes: Mapping[str, Shape], table: str) -> None:
+    """Raise CaseError, naming the largest, where arrays of these shapes are more than anyone computes by hand."""
+    numbers = {name: math.prod(shape) for name, shape in shapes.items()}
+    if sum(numbers.values()) > MOST_NUMBERS:
+        largest = max(numbers, key=lambda name: numbers[name])
+        received = f"{sum(numbers.values()):,}, most of them in shape {shapes[largest]}"
+        raise CaseError(f"arrays of {MOST_NUMBERS:,} numbers in all", received, key=f"{table}.{largest}")
 
 
 def scale(shape: Shape) -> float:
@@ -50,9 +65,11 @@ def draw_batch(nodes: Sequence[Node], loss: Loss | Sequence[Term], inputs: Shape
     equally likely. Targets are what the loss draws for the shapes of what it takes, masks what the layer draws.
 
     Raises:
-        CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
+        CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss; or all of that
+            is too much.
     """
     shapes = output_shapes(nodes, inputs)
+    require_room(shapes, "nodes")
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn = rounded(nodes[0].layer.draw_input(generator, inputs))
     targets = {}

@@ -6,9 +6,11 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path, PureWindowsPath
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ..reference import CLIPS
 from ..reference.case import Batch, Case
@@ -18,7 +20,8 @@ from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
 from ..reference.network import Node, Term, parameter_shapes, resolve
 from ..reference.optimizers import OPTIMIZERS, SCHEDULES, Schedule
-from .drawing import draw_batch, draw_weights
+from .drawing import draw_batch, draw_weights, require_room
+from .files import LARGEST_ARRAYS, LARGEST_TEXT, inside, read_file
 from .listing import SUFFIX, folder, names
 from .tables import (
     ArraysTable,
@@ -43,9 +46,15 @@ from .tables import (
 from .tensors import tensors_in
 
 Drawn = TypeVar("Drawn")
+Beside: TypeAlias = Callable[[str], Mapping[str, Array]]
+"""Finds the arrays that stand beside a case, by the name of their file."""
 
 AS_IT_STANDS = ("name", "about", "dtype", "steps", "micro_batches", "accumulation", "frozen", "symbols")
 """Keys of the file that are fields of a case."""
+
+MOST_PARTS = 64
+MANY_PARTS = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{MOST_PARTS}}}""")
+"""So many names with dots between them, which may be a key: reading one takes the square of its parts."""
 
 TOML_PLACE = re.compile(r"(?P<what>.*) \(at (?P<place>.*)\)", re.DOTALL)
 
@@ -67,13 +76,33 @@ def load_case(name_or_path: str | os.PathLike[str], *, dtype: str | None = None)
     if dtype is not None and dtype not in DTYPES:
         raise CaseError(f"one of {listed(DTYPES)}", shown(dtype), key="dtype")
     place, file, called = locate(name_or_path)
+    with telling(called):
+        return case_in(read_file(place, file, LARGEST_TEXT), partial(read_tensors, place), dtype)
+
+
+@contextmanager
+def telling(called: str) -> Iterator[None]:
+    """Have every error say in one line which file it is about."""
     try:
-        table = parsed(read_file(place, file))
-        return case_of({**table, "dtype": dtype} if dtype else table, place)
+        yield
     except CaseError as error:
         raise on_printable(error).in_file(called) from None
     except RecursionError:
         raise CaseError("tables and arrays that are nested less deeply", "too many levels", file=called) from None
+
+
+def case_in(text: bytes, beside: Beside, dtype: str | None = None) -> Case:
+    """The case that a text describes, with the arrays that stand beside it; in ``dtype``, where one is given."""
+    table = parsed(text)
+    case = case_of({**table, "dtype": dtype} if dtype else table, beside)
+    require_small(case)
+    return case
+
+
+def require_small(case: Case) -> None:
+    """Raise CaseError where a node makes an array that no one has room for, however small the case is."""
+    for batch in case.batches:
+        require_room(case.shapes(batch.inputs.shape), "nodes")
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> tuple[Traversable, str, str]:
@@ -89,23 +118,6 @@ def locate(name_or_path: str | os.PathLike[str]) -> tuple[Traversable, str, str]
     return folder(), text + SUFFIX, text + SUFFIX
 
 
-def read_file(place: Traversable, name: str) -> bytes:
-    """What a file holds.
-
-    Raises:
-        CaseError: it is not there, or cannot be read.
-    """
-    file = place / name
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise CaseError("a file", f"{name!r}, which does not exist") from None
-    except IsADirectoryError:
-        raise CaseError("a file", f"{name!r}, a directory") from None
-    except (OSError, ValueError) as error:
-        raise CaseError("a file that can be read", f"{name!r}: {getattr(error, 'strerror', None) or error}") from None
-
-
 def parsed(data: bytes) -> dict[str, Any]:
     """The file's table.
 
@@ -113,7 +125,13 @@ def parsed(data: bytes) -> dict[str, Any]:
         CaseError: the file is not UTF-8, or not TOML, with the place.
     """
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        if many := MANY_PARTS.search(text):
+            line = text.count("\n", 0, many.start()) + 1
+            raise CaseError(f"keys of at most {MOST_PARTS} parts", shown_text(many[0]), key=f"line {line}")
+        return tomllib.loads(text)
+    except CaseError:
+        raise
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise CaseError("text in UTF-8", f"the byte 0x{error.object[error.start]:02x}", key=f"line {line}") from None
@@ -123,8 +141,8 @@ def parsed(data: bytes) -> dict[str, Any]:
         raise CaseError("TOML", shown_text(what), key=place) from None
 
 
-def case_of(table: Mapping[str, Any], place: Traversable) -> Case:
-    """The case that a file's table describes; ``place`` is the folder of the files it names."""
+def case_of(table: Mapping[str, Any], beside: Beside) -> Case:
+    """The case that a file's table describes; ``beside`` finds the arrays of the files that it names."""
     given = validated(CaseTable, table)
     loss = loss_of(given)
     nodes = resolve(tuple(node_of(node, number) for number, node in enumerate(given["nodes"])), loss)
@@ -136,9 +154,9 @@ def case_of(table: Mapping[str, Any], place: Traversable) -> Case:
         nodes=nodes,
         loss=loss,
         optimizer=optimizer,
-        batches=tuple(batch_of(batch, key, nodes, loss, place) for batch, key in zip(data, keys, strict=True)),
+        batches=tuple(batch_of(batch, key, nodes, loss, beside) for batch, key in zip(data, keys, strict=True)),
         clip=clip,
-        weights=weights_of(given.get("weights", {}), nodes, place),
+        weights=weights_of(given.get("weights", {}), nodes, beside),
         **{name: given[name] for name in AS_IT_STANDS if name in given},
     )
 
@@ -204,7 +222,7 @@ def schedule_of(table: Mapping[str, Any], key: str) -> Schedule:
 
 
 def batch_of(
-    table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: tuple[Term, ...], place: Traversable
+    table: Mapping[str, Any], key: str, nodes: tuple[Node, ...], loss: tuple[Term, ...], beside: Beside
 ) -> Batch:
     """The data of one step: written out, drawn, or in a file."""
     forms: dict[str, type[Table]] = {"inputs": ArraysTable, "seed": DrawnTable, "file": FileTable}
@@ -220,8 +238,7 @@ def batch_of(
         shape = (given["batch"], *given.get("shape", (width,)))
         return drawn(lambda: draw_batch(nodes, loss, shape, given["seed"]), key)
     if "file" in given:
-        tensors = read_tensors(given["file"], place, f"{key}.file")
-        return batch_in(tensors, f"{key}.file")
+        return batch_in(found(beside, given["file"], f"{key}.file"), f"{key}.file")
     targets = given["targets"]
     if isinstance(targets, Mapping):
         targets = {name: numbers(array, f"{key}.targets.{name}") for name, array in targets.items()}
@@ -245,7 +262,7 @@ def batch_in(tensors: Mapping[str, Array], key: str) -> Batch:
     return Batch(inputs[""], targets[""] if whole else targets, given)
 
 
-def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], place: Traversable) -> dict[str, Array]:
+def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], beside: Beside) -> Mapping[str, Array]:
     """Weights by name: written out, drawn, or in a file.
 
     ``seed`` and ``file`` mean just that, unless an array stands there: then they are names of parameters.
@@ -259,10 +276,22 @@ def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], place: Travers
     given = validated(forms[forms_given[0]], table, "weights")
     if "seed" in given:
         return drawn(lambda: draw_weights(parameter_shapes(nodes), given["seed"]), "weights")
-    return read_tensors(given["file"], place, "weights.file")
+    return found(beside, given["file"], "weights.file")
 
 
-def read_tensors(name: str, place: Traversable, key: str) -> dict[str, Array]:
+def found(beside: Beside, name: str, key: str) -> Mapping[str, Array]:
+    """The arrays of a file that the case names.
+
+    Raises:
+        CaseError: they are not to be had.
+    """
+    try:
+        return beside(name)
+    except CaseError as error:
+        raise error.within(key) from None
+
+
+def read_tensors(place: Traversable, name: str) -> dict[str, Array]:
     """The arrays of a safetensors file in the case's own folder or below.
 
     Raises:
@@ -270,11 +299,10 @@ def read_tensors(name: str, place: Traversable, key: str) -> dict[str, Array]:
     """
     path = PureWindowsPath(name)  # it takes both kinds of slash for one
     if path.anchor or ".." in path.parts:
-        raise CaseError("a path from the case's folder downwards", shown(name), key=key)
-    try:
-        return tensors_in(read_file(place, path.as_posix()))
-    except CaseError as error:
-        raise error.within(key) from None
+        raise CaseError("a path from the case's folder downwards", shown(name))
+    if isinstance(place, Path):
+        inside(place, path.as_posix())
+    return tensors_in(read_file(place, path.as_posix(), LARGEST_ARRAYS))
 
 
 def numbers(value: Any, key: str) -> Any:

@@ -21,6 +21,7 @@ Kind = TypeVar("Kind")
 
 Name = Annotated[str, Field(description="a name in quotes")]
 Count = Annotated[int, Field(ge=1, description="a whole number of at least 1")]
+Steps = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number of at least 1, and at most a million")]
 Seed = Annotated[int, Field(ge=0, description="a whole number of at least 0")]
 Numbers = Annotated[Any, Field(description="an array of numbers")]
 AnyTable = dict[str, Any]
@@ -41,7 +42,7 @@ class CaseTable(Table):
     name: Name
     about: str = ""
     dtype: str = "float64"
-    steps: Count = 0  # as in Case: one for each batch
+    steps: Steps = 0  # as in Case: one for each batch
     frozen: tuple[str, ...] = Field((), description="a list of parameters' names")
     nodes: tuple[AnyTable, ...] = Field(description="tables [[nodes]]")
     loss: AnyTable = Field({}, description="a table [loss]")

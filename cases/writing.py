@@ -20,9 +20,10 @@ from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
 from ..reference.network import Node
 from ..reference.optimizers import OPTIMIZERS, Schedule
+from .files import write_bytes
 from .listing import SUFFIX
 from .reading import load_case
-from .tensors import as_tensors, identical, write_synced
+from .tensors import as_tensors, identical
 
 INLINE_ELEMENTS = 1000
 """Up to this many numbers in all, a case's arrays are written in its own file; beyond, in files beside it."""
@@ -45,7 +46,7 @@ def save_case(case: Case, path: str | os.PathLike[str]) -> None:
     try:
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
             for name, data in contents.items():
-                write_synced(Path(folder, name), data)
+                write_bytes(Path(folder, name), data)
             if not same_case(load_case(Path(folder, path.name)), case):
                 raise RuntimeError(f"{case.name!r} did not read back as it was written; nothing was kept")
             for name in contents:
@@ -100,18 +101,28 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
     Raises:
         CaseError: something that a file cannot say.
     """
+    table, beside = told(case, stem)
+    return {**{name: as_tensors(arrays) for name, arrays in beside.items()}, f"{stem}{SUFFIX}": as_toml(table)}
+
+
+def told(case: Case, stem: str) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
+    """What a file says of the case, and the arrays that stand beside it: by the name of their file, and their own.
+
+    Raises:
+        CaseError: something that a file cannot say.
+    """
     weights = {name: storable(array, f"weights.{name}") for name, array in case.weights.items()}
     data = [
         {name: storable(array, f"data.{name}") for name, array in arrays_in(batch).items()} for batch in case.batches
     ]
-    files: dict[str, bytes] = {}
+    beside: dict[str, dict[str, Array]] = {}
 
     def place(what: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
         if inline or not arrays:
             flat = what == "weights"
             return {name: array.tolist() for name, array in arrays.items()} if flat else in_tables(arrays)
         name = f"{stem}.{what}.safetensors"
-        files[name] = as_tensors(arrays)
+        beside[name] = dict(arrays)
         return {"file": name}
 
     inline = sum(array.size for array in arrays_of(case).values()) <= INLINE_ELEMENTS
@@ -132,7 +143,7 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
         "weights": place("weights", weights),
         "symbols": dict(case.symbols),
     }
-    return {**files, f"{stem}{SUFFIX}": as_toml(table)}
+    return table, beside
 
 
 def losses_tables(case: Case) -> dict[str, Any]:

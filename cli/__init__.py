@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from . import check, doctor, explain, faults, listing, report, run
+from . import check, compare, doctor, explain, faults, listing, record, report, run
 from .new import new
 
 app = typer.Typer(
@@ -27,12 +27,17 @@ app = typer.Typer(
         "    crosscheck run article --against torch,jax\n\n"
         "Your own training step is held against it in the same way:\n\n"
         "    crosscheck check mine.py:train_step --case article\n\n"
+        "A run is recorded on one machine, and compared on another:\n\n"
+        "    crosscheck record article --with torch -o a.trace\n\n"
+        "    crosscheck compare a.trace b.trace\n\n"
         "Exit status: 0 all agrees, 1 something does not, 2 wrong usage or a bad file, 3 a subject crashed,\n"
         "5 nothing was compared."
     ),
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("record")(record.record)
+app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.command("report")(report.report)
 app.add_typer(new, name="new")

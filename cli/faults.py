@@ -48,9 +48,9 @@ def faults(
     """
     from ..adapters import NotInstalled
     from ..cases import built_in, load_case
+    from ..cases.files import write_text
     from ..comparison.trials import everything
     from ..reference import CaseError
-    from ..rendering.folder import write_text
     from ..rendering.trials import coverage_to_markdown, render, to_json, to_markdown
 
     counted = dict(part.partition(":")[::2] for part in against.split(","))

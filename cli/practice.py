@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def practise(target: Target, hint: Level | None, grade: Path | None) -> NoReturn:
     """Judge the exercise beside a file: a hint on it if one is asked for, otherwise what each phase comes to."""
     from ..cases import load_case
+    from ..cases.files import write_text
     from ..exercises.grading import Exercise, results
     from ..reference.errors import printable
-    from ..rendering.folder import write_text
 
     exercise = Exercise(target)
     if hint and hint not in exercise.sheet.hints:

@@ -40,11 +40,13 @@ class Showing:
 
     def show(self, agreement: Agreement) -> None:
         """Print an agreement, and write it into a folder of its case's name."""
+        from ..cases.files import inside
         from ..rendering.folder import PAGE, write
         from ..rendering.terminal import render
 
+        folder = inside(self.out, agreement.case)
         self.console.print(render(agreement, self.top or None, self.console.width))
-        folder = write(agreement, self.out / agreement.case)
+        write(agreement, folder)
         self.console.print(f"report: {folder / PAGE}\n", style="dim", markup=False)
         add_to_summary(agreement)
         self.agreements.append(agreement)
@@ -76,8 +78,8 @@ def add_to_summary(agreement: Agreement) -> None:
 
 def write_json(path: Path, agreements: Sequence[Agreement]) -> None:
     """Write one agreement as a JSON document, several as a list of them."""
+    from ..cases.files import write_text
     from ..rendering.as_json import to_json
-    from ..rendering.folder import write_text
 
     texts = [to_json(found) for found in agreements]
     write_text(path, texts[0] if len(texts) == 1 else "[" + ",".join(texts) + "]\n")

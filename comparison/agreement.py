@@ -166,6 +166,8 @@ class Agreement:
     environment: Mapping[str, Any] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
     subjects: Mapping[str, SubjectAgreement] = field(default_factory=dict)
+    differing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of two traces that are compared, what differs in where they were made: the first's and the second's."""
     truth: TruthAgreement | None = None
 
     @property
@@ -223,7 +225,8 @@ def describe(subject: SubjectAgreement) -> str:
     if subject.first_divergence is None:
         return line
     first = next(tensor for tensor in subject.tensors if tensor.name == subject.first_divergence)
-    return f"{line}; first divergence {first.name}, in {first.operation or 'no operation'}: {explain(first)}"
+    place = f", in {first.operation}" if first.operation else ""
+    return f"{line}; first divergence {first.name}{place}: {explain(first)}"
 
 
 def explain(tensor: TensorAgreement) -> str:

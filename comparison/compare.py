@@ -1,21 +1,23 @@
-"""Two traces in, an agreement out: every tensor compared end to end, and locally where that can be done."""
+"""A trace held against another: every tensor compared end to end, and locally where that can be done."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from ..adapters.contract import Support as Nativeness
 from ..reference import Case, Operation, Trace
-from ..reference.dtypes import cast, spacing
+from ..reference.dtypes import cast, flushes_subnormals, spacing
+from ..reference.errors import CaseError
 from ..reference.layers import Array
 from ..reference.trace import phase_of
+from ..traces.environment import here
+from ..traces.mapping import windows
 from .agreement import (
     Agreement,
     Arrays,
@@ -31,28 +33,10 @@ from .figures import Figures, measure
 from .network import network_of
 from .replaying import reduced
 from .running import run
-from .tolerance import Computed, Expected, Tolerance
+from .tolerance import Expected, Tolerance
 from .truth import Truth
 from .verdicts import Outcome, Support, Verdict, decide
-
-
-def compare(
-    baseline: Trace, subject: Trace, *, show: Sequence[str] = (), tolerance: Tolerance | None = None
-) -> Agreement:
-    """Hold one trace against another, which counts as right.
-
-    Where that is the reference's own, each tensor is compared locally too. ``show`` are patterns of the tensors whose
-    elements are wanted though they agree.
-
-    Raises:
-        ValueError: traces of different cases.
-    """
-    case = baseline.case or subject.case
-    if baseline.case and subject.case and baseline.case.name != subject.case.name:
-        raise ValueError(f"expected two traces of one case; received {baseline.case.name!r} and {subject.case.name!r}")
-    comparison = Comparison(baseline, tolerance or Computed(), show=show)
-    found = comparison.of(subject)
-    return agreement_of(case, {subject.source: found}, comparison)
+from .windows import joined
 
 
 @dataclass
@@ -70,6 +54,11 @@ class Comparison:
     """Patterns of the tensors whose elements are kept, beside those that fail."""
     truth: Truth | None = None
     """What every party's distance is measured from, where it is wanted."""
+
+    def __post_init__(self) -> None:
+        if flushes_subnormals():
+            received = "one that takes them for 0 (torch.set_flush_denormal, or a library built for fast mathematics)"
+            raise CaseError("a process that knows subnormal numbers, to compare in", received)
 
     @cached_property
     def operations(self) -> Sequence[Operation]:
@@ -242,8 +231,10 @@ class Comparison:
             common["reference_truth_distance"] = self.truth.distance(name, right)
         failed_check = deciding.failed if verdicts["verdict"] == "disagree" else None
         if failed_check or (self.show and wanted(self.show, name)):
-            expected = deciding.expected
-            arrays[name] = Arrays(cast(expected.value, common["dtype"]), given, np.asarray(expected.sigma))
+            expected, sigma = deciding.expected
+            same = expected.dtype == given.dtype  # then it is not copied: it may be larger than memory
+            right = expected if same else cast(expected, common["dtype"])
+            arrays[name] = Arrays(right, given, np.asarray(sigma))
         return TensorAgreement(**common, **verdicts, **deciding.described(), failed=failed_check)
 
     def described(self, name: str, right: Array, kinds: Mapping[str, Nativeness] | None) -> dict[str, Any]:
@@ -274,10 +265,18 @@ class Found:
         """Compare a tensor with what is expected of it."""
         bounded = is_bounded(expected)
         expected = told(expected, own)
-        figures = figures_of(expected, own, limit, dtype)
+        value, sigma = expected
+        each = (sigma,) if isinstance(sigma, np.ndarray) and sigma.ndim else ()
+        parts, failed = [], set()
+        for start, (some, given, *scale) in windows(value, own, *each):
+            figures = figures_of(Expected(some, scale[0] if scale else sigma), given, limit, dtype)
+            parts.append((start, figures))
+            if not figures.agrees:
+                failed.add(failed_check(some, given))
+        figures = joined(parts, value.shape)
         if figures.agrees:
             return cls(expected, figures, "agree" if bounded else "kink")
-        return cls(expected, figures, "disagree", failed_check(expected.value, own))
+        return cls(expected, figures, "disagree", min(failed, key=get_args(Check).index))
 
     def described(self) -> dict[str, Any]:
         """The figures as an agreement holds them."""
@@ -372,12 +371,7 @@ def agreement_of(
         dtype=case.dtype if case else "",
         steps=case.steps if case else 0,
         about=case.about if case else "",
-        environment={
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "machine": f"{platform.system()} {platform.machine()}",
-            "baseline": comparison.baseline.source,
-        },
+        environment={**here(), "baseline": comparison.baseline.source},
         limit=comparison.tolerance.limit,
         network=network_of(case, comparison.operations),
         subjects=subjects,

@@ -21,6 +21,7 @@ from ..reference.optimizers import Schedule
 from ..reference.optimizers.schedules import Rounded
 from ..reference.step import Start, Training
 from ..reference.trace import is_given
+from ..traces.mapping import windows
 
 
 class Expected(NamedTuple):
@@ -78,8 +79,12 @@ class Computed:
         follow(trace.case, {}, see, undecided=undecided)
         if trace.source == "reference":
             return expected
-        # Another's own values count as right, and have rounded as well.
-        return {name: Expected(np.asarray(trace[name]), expected[name].sigma * math.sqrt(2)) for name in trace}
+        # Another's own values count as right, and have rounded as well. What the case does not make is its own affair.
+        others = EpsilonTable(self.limit).expect(trace)
+        for name, (value, _) in others.items():
+            if name in expected and expected[name].value.shape == value.shape:
+                others[name] = Expected(value, expected[name].sigma * TWO_PARTIES)
+        return others
 
     def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
         if case.dtype not in COMPUTED_DTYPES:
@@ -92,6 +97,9 @@ class Computed:
         follow(case, own, see, undecided=undecided)
         return True
 
+
+TWO_PARTIES = math.sqrt(2)
+"""By how much more two may differ that have both rounded than one from what is right."""
 
 COMPUTED_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 """Dtypes whose rounding float64 can track."""
@@ -156,7 +164,8 @@ def overflows(value: Array, dtype: str) -> Array:
 class EpsilonTable:
     """A tolerance for each dtype: so many of its epsilons, of the largest element of the tensor.
 
-    ``limit * sigma = EPSILONS[dtype] * eps(dtype) * max |reference|``, and at least the smallest normal number.
+    ``limit * sigma = EPSILONS[dtype] * eps(dtype) * max |reference|``, and at least the smallest normal number; times
+    the root of two where another's trace counts as right.
     It knows nothing of operations, so there is no local comparison.
     """
 
@@ -164,9 +173,10 @@ class EpsilonTable:
 
     EPSILONS: ClassVar[dict[str, float]] = dict.fromkeys(DTYPES, 64.0)
 
-    def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
+    def expect(self, trace: Trace, *, undecided: bool = False) -> dict[str, Expected]:
         arrays = {name: np.asarray(trace[name]) for name in trace}
-        return {name: Expected(array, self.sigma(array, trace.dtype_of(name))) for name, array in arrays.items()}
+        parties = 1.0 if trace.source == "reference" else TWO_PARTIES
+        return {n: Expected(array, self.sigma(array, trace.dtype_of(n)) * parties) for n, array in arrays.items()}
 
     def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
         return False
@@ -175,6 +185,14 @@ class EpsilonTable:
         if reference.dtype.kind != "f":
             return 0.0
         unit, _, normal = limits(dtype)
-        largest = float(np.abs(reference[np.isfinite(reference)]).max(initial=0))
+        largest = max(largest_of(window) for _, (window,) in windows(reference))
         kind = "longdouble" if reference.dtype == np.longdouble else dtype
         return max(self.EPSILONS[kind] * 2 * unit * largest, normal) / self.limit
+
+
+def largest_of(array: Array) -> float:
+    """The largest magnitude of an array's finite elements; 0 where there are none."""
+    if not array.size:
+        return 0.0
+    largest = max(float(array.max()), -float(array.min()))
+    return largest if np.isfinite(largest) else float(np.abs(array[np.isfinite(array)]).max(initial=0))

@@ -23,6 +23,7 @@ from crosscheck.adapters import Adapter, load_adapter
 from crosscheck.adapters.contract import Part
 from crosscheck.cases import built_in, load_case
 from crosscheck.cases.drawing import draw_batch, draw_weights
+from crosscheck.cases.files import write_text
 from crosscheck.cases.random import random_case
 from crosscheck.comparison.agreement import SubjectAgreement, describe
 from crosscheck.comparison.check import check
@@ -42,7 +43,6 @@ from crosscheck.reference import (
     Term,
 )
 from crosscheck.reference.network import parameter_shapes, resolve
-from crosscheck.rendering.folder import write_text
 from crosscheck.rendering.markdown import escaped
 
 HERE = Path(__file__).parent

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..cases import built_in, load_case, save_case
 from ..cases.drawing import draw_batch
+from ..cases.files import write_text
 from ..comparison.running import run
 from ..reference import Batch, Case, CaseError
-from ..rendering.folder import write_text
 from .kinds import DIVISORS, LAYERS, LOSSES, OPTIMIZERS, Group, Line, filled, groups, names, variable
 from .sheet import Phase
 

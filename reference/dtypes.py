@@ -90,3 +90,8 @@ def spacing(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     with np.errstate(all="ignore"):
         step: NDArray[Any] = np.spacing(cast(values, dtype))
         return step * 2**LOST_BITS if dtype == "bfloat16" else step
+
+
+def flushes_subnormals() -> bool:
+    """Whether this process takes subnormal numbers for 0: a library may have told the processor to."""
+    return bool(np.finfo(np.float64).smallest_normal / np.float64(2) == 0)

@@ -62,7 +62,7 @@ class Trace:
 
     def dtype_of(self, name: str) -> str:
         """The dtype of a tensor."""
-        return self.dtypes.get(name) or str(self[name].dtype)
+        return self.dtypes.get(name) or self[name].dtype.name
 
     def __getitem__(self, name: str) -> Array:
         return self.given[name] if is_given(name) else self.tensors[name]

@@ -1,14 +1,13 @@
 """An agreement on disk: a folder with the record, the elements of the tensors that failed, and pages made of the two.
 
-Each file appears whole or not at all: it is written beside its place and then moved there.
+Each file appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from ..cases.files import write_bytes, write_text
 from ..cases.tensors import as_tensors
 from ..comparison.agreement import Agreement
 from ..lesson.lesson import Lesson
@@ -87,31 +86,3 @@ def write_lesson(lesson: Lesson, folder: Path) -> Path:
     path = folder / "lesson.html"
     write_text(path, to_html(lesson))
     return path
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~current_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def current_umask() -> int:
-    """The process's mask of permissions, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

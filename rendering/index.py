@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from ..cases.files import write_text
 from ..comparison.agreement import Agreement, SubjectAgreement
 from ..comparison.verdicts import SEVERITY
 from . import words
-from .folder import PAGE, write_text
+from .folder import PAGE
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def to_html(agreement: Agreement) -> str:
         sides=sides,
         lines=lines_of(sides),
         settings=settings_of(agreement),
+        differing=words.differing_lines(agreement),
         truth=words.truth_lines(agreement.truth) if agreement.truth else [],
         overall=overall(agreement),
         most_causes=MOST_CAUSES,

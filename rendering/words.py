@@ -24,6 +24,9 @@ COLUMNS = (
 )
 """The columns of a table of tensors."""
 
+MACHINE = frozenset({"crosscheck", "python", "numpy", "machine"})
+"""What is said of a process, and for a subject only where it differs."""
+
 NUMERIC = frozenset({"max abs", "ulp", "sigmas", "end to end", "allowed", "reference", "subject"})
 
 
@@ -103,7 +106,17 @@ def truth_lines(truth: TruthAgreement) -> list[str]:
 def title(agreement: Agreement) -> str:
     """What was checked: ``article, float64, 1 step``."""
     steps = "1 step" if agreement.steps == 1 else f"{agreement.steps} steps"
-    return ", ".join(printable(part) for part in (agreement.case, agreement.dtype, steps) if part)
+    baseline = agreement.environment.get("baseline", "reference")
+    against = "" if baseline == "reference" else f"against {baseline}, end to end"
+    return ", ".join(printable(part) for part in (agreement.case, agreement.dtype, steps, against) if part)
+
+
+def differing_lines(agreement: Agreement) -> list[str]:
+    """What differs in where two traces were made."""
+    lines = [
+        f"{key}: {ours or 'not said'} / {theirs or 'not said'}" for key, (ours, theirs) in agreement.differing.items()
+    ]
+    return [printable(line) for line in (["environments differ:", *lines] if lines else [])]
 
 
 def headline(agreement: Agreement) -> str:
@@ -123,9 +136,10 @@ def subject_line(name: str, subject: SubjectAgreement) -> str:
 
 def device_of(subject: SubjectAgreement) -> str:
     """On what a subject ran, with the settings that may change a result."""
-    settings = dict(subject.environment)
+    settings = {key: value for key, value in subject.environment.items() if key not in MACHINE}
     device = str(settings.pop("device", ""))
-    return ", ".join([*([device] if device else []), *(printable(f"{key} {value}") for key, value in settings.items())])
+    parts = [*([device] if device else []), *(f"{key} {value}" for key, value in settings.items())]
+    return printable(", ".join(parts))
 
 
 # ------------------------------------------------------------------------------------------------ in a newcomer's words

@@ -1,6 +1,11 @@
-"""Every layer and every loss, with shapes that hide nothing: what several tests try, each in its own arithmetic."""
+"""Every layer and every loss, with shapes that hide nothing: what several tests try, each in its own arithmetic.
+
+And the file of a small case, parts of which they replace.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import crosscheck as cc
 from crosscheck.reference import Layer, Loss
@@ -132,3 +137,30 @@ ALONE: dict[str, Loss] = {
     "triplet_margin-root": cc.TripletMargin("none", "root", "half"),
 }
 """Losses of several predictions, or with weights for as many classes as there are."""
+
+CASE_FILE = """
+name = "small"
+{top}
+[[nodes]]
+name = "a"
+kind = "dense"
+inputs = {inputs}
+outputs = {outputs}
+{nodes}
+[loss]
+kind = "mean_squared_error"
+[optimizer]
+kind = "sgd"
+learning_rate = 0.5
+[data]
+{data}
+[weights]
+{weights}
+"""
+PARTS = {"top": "", "inputs": 3, "outputs": 2, "nodes": "", "data": "seed = 1\nbatch = 4", "weights": "seed = 2"}
+
+
+def case_file(folder: Path, **parts: object) -> Path:
+    """The file of a small case in a folder, with some of its parts replaced."""
+    (folder / "mine.toml").write_text(CASE_FILE.format(**{**PARTS, **parts}))
+    return folder / "mine.toml"

@@ -141,6 +141,8 @@ def swap(text: str, *swaps: tuple[str, str]) -> str:
     return text
 
 
+STEPS = "a whole number of at least 1, and at most a million"
+
 BAD: dict[str, tuple[str, str, str, str]] = {
     "unknown layer": (swap(WHOLE, ('"tanh"', '"tahn"')), "nodes.a.tanh.kind", KINDS, "'tahn' (did you mean 'tanh'?)"),
     "layer without a kind": (swap(WHOLE, ('kind = "tanh"', "")), "nodes.a.tanh.kind", KINDS, "nothing"),
@@ -329,7 +331,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
         "one of 'bfloat16', 'float16', 'float32', 'float64', 'longdouble'",
         "'float8'",
     ),
-    "no steps": (swap(WHOLE, ("steps = 2", "steps = 0")), "steps", "a whole number of at least 1", "0"),
+    "no steps": (swap(WHOLE, ("steps = 2", "steps = 0")), "steps", STEPS, "0"),
     "not TOML": ("name = \n", "line 1, column 8", "TOML", "Invalid value"),
     "cut short": ("name = [1,", "end of document", "TOML", "Invalid value"),
     "key given twice": ("a = 1\na = 2\n", "line 2, column 6", "TOML", "Cannot overwrite a value"),
@@ -507,23 +509,26 @@ def test_message_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 BFLOAT16_HEADER = b'{"a.bias":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
 
-TENSORS: dict[str, tuple[bytes, str, str]] = {
-    "not safetensors": (b"no such thing", "a safetensors file", "Error while deserializing"),
+WHOLE_FILE = "a whole safetensors file, its header at most 33,554,432 bytes"
+
+TENSORS: dict[str, tuple[bytes, str, str, str]] = {
+    "not safetensors": (b"no such thing", "", WHOLE_FILE, "13 bytes"),
     "a type unknown to NumPy": (
         len(BFLOAT16_HEADER).to_bytes(8, "little") + BFLOAT16_HEADER + bytes(4),
+        ".a.bias",
         "tensors of a type that NumPy has",
-        "BF16",
+        "'BF16'",
     ),
 }
 
 
 @pytest.mark.parametrize("what", TENSORS)
 def test_unreadable_tensors(what: str, tmp_path: Path) -> None:
-    data, expected, received = TENSORS[what]
+    data, key, expected, received = TENSORS[what]
     (tmp_path / "w.safetensors").write_bytes(data)
     path = write(tmp_path, swap(SEEDED, ("seed = 2", 'file = "w.safetensors"')))
     error = error_of(lambda: load_case(path))
-    assert (error.key, error.expected) == ("weights.file", expected)
+    assert (error.key, error.expected) == (f"weights.file{key}", expected)
     assert error.received.startswith(received)
 
 

@@ -217,6 +217,11 @@ def test_report_refuses_what_is_no_agreement(shell: Shell, tmp_path: Path, conte
         pytest.param(["run", "article", "--nonsense"], "--nonsense", id="option"),
         pytest.param(["list", "nonsense"], "nonsense", id="topic"),
         pytest.param(["nonsense"], "nonsense", id="command"),
+        pytest.param(["record", "article", "--with", "torhc"], "did you mean 'torch'?", id="who records"),
+        pytest.param(["record", "artikel"], "artikel", id="unknown case to record"),
+        pytest.param(["record", "article", "--dtype", "longdouble"], "safetensors has", id="dtype to record"),
+        pytest.param(["compare", "a.trace", "b.trace"], "a.trace", id="missing trace"),
+        pytest.param(["compare", "a.trace"], "B.trace", id="one trace"),
     ],
 )
 def test_wrong_usage_is_status_2_and_says_what_is_wrong(shell: Shell, arguments: list[str], message: str) -> None:
@@ -342,3 +347,65 @@ def dampened() -> cc.Case:
         batches=(cc.Batch([[1.0, 0.5], [0.25, 2.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),),
         steps=2,
     )
+
+
+def test_record_and_compare(shell: Shell, tmp_path: Path) -> None:
+    for number in "ab":
+        result = shell("record", "article", "--dtype", "float32", "--steps", "2", "-o", f"{number}.trace")
+        assert result.exit_code == 0, result.output
+        assert f"52 tensors of article, float32, by reference, written to {number}.trace" in said(result)
+    result = shell("compare", "a.trace", "b.trace", "--only", "*/gradient/*", "--json", "out.json", "--out", "here")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert (record["dtype"], record["steps"], list(record["subjects"])) == ("float32", 2, ["b.trace"])
+    assert {tensor["phase"] for tensor in record["subjects"]["b.trace"]["tensors"]} == {"gradient"}
+    assert (tmp_path / "here" / "article" / "agreement.json").read_text() == (tmp_path / "out.json").read_text()
+    assert "Held against the reference, computed again" in said(result)
+    result = shell("compare", "a.trace", "b.trace", "--direct")
+    assert result.exit_code == 0, result.output
+    assert "article, float32, 2 steps, against a.trace, end to end" in said(result)
+
+
+def test_recorded_runs_that_differ_are_status_1(shell: Shell) -> None:
+    trace = cc.record("article")
+    wrong = cc.Trace("wrong", trace.case, {}, {**trace.tensors, "0/gradient/k.weight": trace["0/gradient/k.weight"].T})
+    cc.save_trace(trace, "a.trace")
+    cc.save_trace(wrong, "b.trace")
+    result = shell("compare", "a.trace", "b.trace")
+    assert result.exit_code == 1
+    assert "b.trace wrong: disagree" in said(result)
+    assert "first divergence 0/gradient/k.weight, in 0/backward(k)" in said(result)
+
+
+def test_recorded_runs_of_other_inputs_are_status_2(shell: Shell) -> None:
+    shell("record", "article", "-o", "a.trace")
+    shell("record", "article", "--dtype", "float32", "-o", "b.trace")
+    result = shell("compare", "a.trace", "b.trace")
+    assert result.exit_code == 2
+    assert "error: b.trace: dtype: expected what a.trace started from, 'float64'; received 'float32'" in said(result)
+
+
+def test_no_recorded_tensor_that_is_wanted_is_status_5(shell: Shell) -> None:
+    shell("record", "article", "-o", "a.trace")
+    assert shell("compare", "a.trace", "a.trace", "--only", "*/nowhere/*").exit_code == 5
+
+
+def test_record_crash_is_status_3_and_leaves_no_file(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    def fail(self: object, x: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(torch.nn.Tanh, "forward", fail)
+    result = shell("record", "article", "--with", "torch")
+    assert result.exit_code == 3
+    assert "torch crashed: MemoryError: no room" in said(result)
+    assert list(Path().iterdir()) == []
+
+
+def test_record_of_what_a_framework_cannot_express_is_status_2(shell: Shell) -> None:
+    pytest.importorskip("jax")
+    cc.save_case(dampened(), "dampened.toml")
+    result = shell("record", "dampened.toml", "--with", "jax")
+    assert result.exit_code == 2
+    assert "'dampened': optax.sgd has no dampening" in said(result)
