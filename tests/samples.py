@@ -1,6 +1,6 @@
 """Every layer and every loss, with shapes that hide nothing: what several tests try, each in its own arithmetic.
 
-And the file of a small case, parts of which they replace.
+The file of a small case, parts of which they replace, and what counts as equal in another arithmetic.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import crosscheck as cc
+import numpy as np
 from crosscheck.reference import Layer, Loss
+from crosscheck.reference.layers import Array
 
 N, I, O = 7, 3, 5  # noqa: E741 - the letters of the reference
 
@@ -164,3 +166,11 @@ def case_file(folder: Path, **parts: object) -> Path:
     """The file of a small case in a folder, with some of its parts replaced."""
     (folder / "mine.toml").write_text(CASE_FILE.format(**{**PARTS, **parts}))
     return folder / "mine.toml"
+
+
+def require_alike(found: Array, expected: Array) -> None:
+    """Two arrays are equal but for the last digits: a power of a number alone, ``beta**step``, and of that number in an
+    array come from two routines of NumPy, which on some processors round differently.
+    """
+    roundoff = 64 * np.finfo(expected.dtype).eps if expected.dtype.kind == "f" else 0
+    np.testing.assert_allclose(found, expected, rtol=roundoff, atol=roundoff)

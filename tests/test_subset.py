@@ -16,7 +16,7 @@ from crosscheck.arithmetic.poison import Poison
 from crosscheck.reference import Layer, Loss, Optimizer, elementary, part_one, train
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from samples import ALONE, LAYERS, LOSSES, I, N, O
+from samples import ALONE, LAYERS, LOSSES, I, N, O, require_alike
 
 Array = NDArray[Any]
 
@@ -31,14 +31,6 @@ def require_poison(**arrays: Any) -> None:
     """Complain of every array that went in as poison and came out as something else."""
     lost = {name: type(array).__name__ for name, array in arrays.items() if not isinstance(array, Poison)}
     assert not lost, f"the class was lost: {lost}"
-
-
-def require_alike(found: Array, expected: Array) -> None:
-    """Two arrays are equal but for the last digits: a power of a number alone, ``beta**step``, and of that number in an
-    array come from two routines of NumPy, which on some processors round differently.
-    """
-    roundoff = 64 * np.finfo(expected.dtype).eps if expected.dtype.kind == "f" else 0
-    np.testing.assert_allclose(found, expected, rtol=roundoff, atol=roundoff)
 
 
 # ---------------------------------------------------------------------------------------------- the reference, poisoned
