@@ -17,6 +17,7 @@ from .comparison.tolerance import Tolerance
 from .lesson import lesson
 from .reference import Case, Layer, trace
 from .reference.layers import Shape
+from .reference.trace import patterns
 from .traces import load_trace as load_recorded
 from .traces import save_trace
 
@@ -225,7 +226,7 @@ def compare(
     >>> cc.compare(cc.record("article"), cc.record("article", "torch")).ok
     True
     """
-    options: dict[str, Any] = {"only": tuple(only), "show": tuple(show), "local": local, "tolerance": tolerance}
+    options: dict[str, Any] = {"only": patterns(only), "show": patterns(show), "local": local, "tolerance": tolerance}
     if isinstance(first, trace.Trace) or isinstance(second, trace.Trace):
         loaded = (one if isinstance(one, trace.Trace) else load_trace(one) for one in (first, second))
         return Agreement(**vars(traces.compare(*loaded, **options)))

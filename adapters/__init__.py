@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeAlias
 
+from ..reference.trace import patterns
 from .contract import Adapter, Altered, Crashed, NotInstalled, Subject, Support, Unsupported
 
 Against: TypeAlias = str | Callable[..., Any] | Subject
@@ -79,7 +80,7 @@ def subject_of(against: Against, require: Iterable[str] | None = None) -> Subjec
         return load_adapter(against)
     if isinstance(against, Subject):
         return against
-    return OwnStep(against, None if require is None else tuple(require))
+    return OwnStep(against, None if require is None else patterns(require))
 
 
 __all__ = [

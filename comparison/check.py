@@ -7,6 +7,7 @@ from itertools import chain, count
 
 from ..adapters import ADAPTERS, Against, Crashed, Unsupported, missing, subject_of
 from ..reference import Case, CaseError
+from ..reference.trace import patterns
 from .agreement import Agreement, SubjectAgreement
 from .compare import Comparison, agreement_of, standing
 from .running import run
@@ -44,7 +45,7 @@ def check(
     named = dict.fromkeys(against) if against is not None else installed()
     asked = [subject_of(one, require) for one in named]
     progress("reference")
-    comparison = Comparison(run(case), tolerance or Computed(), tuple(only), tuple(show))
+    comparison = Comparison(run(case), tolerance or Computed(), patterns(only), patterns(show))
     traces = []
     if truth:
         from .truth import truth_of

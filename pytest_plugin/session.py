@@ -20,7 +20,7 @@ from ..api import Agreement, check, load_case, record
 from ..comparison.check import FIRST_CHOICE, installed
 from ..comparison.compare import wanted
 from ..reference import Case, CaseError
-from ..reference.trace import phase_of
+from ..reference.trace import patterns, phase_of
 from . import settings
 
 
@@ -145,10 +145,10 @@ class Session:
         """The phases of a case in the order of computation, as far as they have tensors that are wanted."""
         if case not in self.names:
             self.names[case] = tuple(record(case))
-        patterns = tuple(only)
-        found = list(dict.fromkeys(phase_of(name) for name in self.names[case] if wanted(patterns, name)))
+        asked = patterns(only)
+        found = list(dict.fromkeys(phase_of(name) for name in self.names[case] if wanted(asked, name)))
         if not found:
-            pytest.fail(f"only: {case.name} has no tensor like {', '.join(patterns)}", pytrace=False)
+            pytest.fail(f"only: {case.name} has no tensor like {', '.join(asked)}", pytrace=False)
         return found
 
     def run(self, wanted: Run) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,3 +82,8 @@ def phase_of(name: str) -> str:
 def is_given(name: str) -> bool:
     """Whether a tensor is one that a run starts from, by its name."""
     return phase_of(name) in GIVEN
+
+
+def patterns(given: Iterable[str]) -> tuple[str, ...]:
+    """Patterns of tensors' names; a text alone is one of them, and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

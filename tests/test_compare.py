@@ -236,3 +236,9 @@ def test_epsilon_table_is_relative_to_the_largest_element() -> None:
     assert table.sigma(np.zeros(3), "float64") > 0
     assert table.sigma(np.array([np.nan, np.inf, 1.0]), "float64") == table.sigma(np.array([1.0]), "float64")
     assert table.sigma(np.array([3]), "int64") == 0
+
+
+def test_a_pattern_alone_is_no_list_of_letters() -> None:
+    trace = cc.record("article")
+    (found,) = cc.compare(trace, trace, only="*/gradient/*").subjects.values()
+    assert {tensor.phase for tensor in found.tensors} == {"gradient"}
