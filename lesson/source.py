@@ -43,6 +43,7 @@ def code_of(function: Callable[..., Any]) -> Code:
     >>> code.file
     'reference/layers/activations.py'
     """
+    function = inspect.unwrap(function)
     lines, first = inspect.getsourcelines(function)
     path = Path(inspect.getsourcefile(function) or "")
     file = path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 from textwrap import dedent
 
 import pytest
@@ -58,7 +59,7 @@ def test_what_stays_code_does() -> None:
 
 
 def plain(markup: Markup) -> str:
-    return re.sub(r"<[^>]+>", "", markup)
+    return unescape(re.sub(r"<[^>]+>", "", markup))
 
 
 @pytest.mark.parametrize(
