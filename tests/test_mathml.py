@@ -23,6 +23,7 @@ CODE = {
     "clip_by_global_norm: norm = sqrt(sum of the squares of all elements of all gradients)",
     "poisson_nll: log(target!)",
     "rprop: step_size = step_size * (grow where turn > 0, shrink where turn < 0, 1 where it is 0)",
+    "reshape: (N, *shape)",
 }
 """What a docstring has between its marks that is more prose, or more Python, than formula."""
 
