@@ -24,7 +24,7 @@ from .sources import ROOT, Code, body
 TEMPLATES = Path(__file__).parent / "templates"
 
 API = (
-    *("api", "pytest_plugin", "exercises", "cases", "reference"),
+    *("api", "pytest_plugin", "exercises", "lesson", "cases", "traces", "reference"),
     *("adapters", "comparison", "arithmetic", "faults", "rendering"),
 )
 """The module for Python and the packages."""
