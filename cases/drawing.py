@@ -34,7 +34,6 @@ def draw_weights(shapes: Mapping[str, Shape], seed: int) -> dict[str, Array]:
     >>> draw_weights({"a.weight": (1, 2), "a.bias": (2,)}, seed=7)["a.bias"].dtype
     dtype('float16')
     """
-    require_room(shapes, "weights")
     generator = np.random.Generator(np.random.PCG64(seed))
     weights = {}
     for name, shape in shapes.items():
@@ -65,11 +64,9 @@ def draw_batch(nodes: Sequence[Node], loss: Loss | Sequence[Term], inputs: Shape
     equally likely. Targets are what the loss draws for the shapes of what it takes, masks what the layer draws.
 
     Raises:
-        CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss; or all of that
-            is too much.
+        CaseError: inputs of this shape do not fit the nodes, or their output does not fit the loss.
     """
     shapes = output_shapes(nodes, inputs)
-    require_room(shapes, "nodes")
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn = rounded(nodes[0].layer.draw_input(generator, inputs))
     targets = {}

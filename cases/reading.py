@@ -18,7 +18,7 @@ from ..reference.dtypes import DTYPES
 from ..reference.errors import CaseError, listed, printable
 from ..reference.layers import LAYERS, Array
 from ..reference.losses import LOSSES
-from ..reference.network import Node, Term, parameter_shapes, resolve
+from ..reference.network import Node, Term, output_shapes, parameter_shapes, resolve
 from ..reference.optimizers import OPTIMIZERS, SCHEDULES, Schedule
 from .drawing import draw_batch, draw_weights, require_room
 from .files import LARGEST_ARRAYS, LARGEST_TEXT, inside, read_file
@@ -236,6 +236,7 @@ def batch_of(
         if "shape" not in given and width is None:
             raise CaseError("the shape of one row, which the first node does not tell", "nothing", key=f"{key}.shape")
         shape = (given["batch"], *given.get("shape", (width,)))
+        require_room(output_shapes(nodes, shape), "nodes")
         return drawn(lambda: draw_batch(nodes, loss, shape, given["seed"]), key)
     if "file" in given:
         return batch_in(found(beside, given["file"], f"{key}.file"), f"{key}.file")
@@ -275,7 +276,9 @@ def weights_of(table: Mapping[str, Any], nodes: tuple[Node, ...], beside: Beside
         raise CaseError("either 'seed', or 'file', or an array for each parameter", shown_keys(table), key="weights")
     given = validated(forms[forms_given[0]], table, "weights")
     if "seed" in given:
-        return drawn(lambda: draw_weights(parameter_shapes(nodes), given["seed"]), "weights")
+        shapes = parameter_shapes(nodes)
+        require_room(shapes, "weights")
+        return drawn(lambda: draw_weights(shapes, given["seed"]), "weights")
     return found(beside, given["file"], "weights.file")
 
 

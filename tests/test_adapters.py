@@ -593,7 +593,7 @@ NOT_OURS = {
     "own/layer.py": {"torch.autograd.Function", "jax.custom_vjp", "jax.custom_jvp"},
     "torch/functions.py": {"torch.autograd.Function"},
 }
-"""What looks so and is none: the optimizer's own update for its jaxpr, a hook that only looks, a user's own function."""
+"""What looks so and is none: the optimizer's own update in a jaxpr, a hook that only looks, a user's own function."""
 
 
 def own_derivatives(source: str) -> set[str]:

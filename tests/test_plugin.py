@@ -13,7 +13,7 @@ import pytest
 from crosscheck.adapters import ADAPTERS
 from crosscheck.pytest_plugin import fixture, reports  # noqa: F401 - a run inside this one unloads what it loads
 from safetensors.numpy import load_file
-from test_examples import blocks
+from test_examples import blocks_of
 
 HERE = Path(__file__).parent
 PHASES = ["forward", "backward", "gradient", "update"]
@@ -440,7 +440,7 @@ def test_reports_are_written_with_all_subjects_of_a_case(inner: Inner, pytester:
     }
     assert not found["agrees"]
     tensors = load_file(pytester.path / "out" / "article-float64-1-step" / "tensors.safetensors")
-    assert sorted(tensors) == ["reference/0/backward/o", "wrong/0/backward/o"]
+    assert sorted(tensors) == [f"{part}/wrong/0/backward/o" for part in ("reference", "sigma", "subject")]
     result.stdout.fnmatch_lines(
         [
             "*= crosscheck =*",
@@ -493,7 +493,7 @@ def test_reports_of_nothing_are_said_to_be_none(inner: Inner) -> None:
 def test_the_example_of_the_readme(inner: Inner, pytester: pytest.Pytester, adapter_of: Callable[[str], Any]) -> None:
     adapter_of("torch")
     adapter_of("jax")
-    (source,) = (block for block in blocks("python") if "pytest.mark.crosscheck" in block)
+    (source,) = (text for _, text in blocks_of("README.md") if "pytest.mark.crosscheck" in text)
     cc.save_case(cc.load_case("mazur"), pytester.path / "mine.toml")
     result = inner(source, "-v", "--crosscheck-require=torch,jax")
     outcomes = result.parseoutcomes()

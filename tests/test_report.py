@@ -341,7 +341,8 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 def test_a_row_holds_what_belongs_to_one_node(name: str) -> None:
     case = cc.load_case(name)
     found = cc.compare(cc.record(case), cc.record(case))
-    for step in flows(found.network, found.subjects["reference"], {}):
+    (subject,) = found.subjects.values()
+    for step in flows(found.network, subject, {}):
         forward = [box for box in step.boxes if box.operation.phase == "forward"]
         backward = [box for box in step.boxes if box.operation.phase == "backward"]
         rows = list(aligned(forward, backward))
