@@ -1,5 +1,7 @@
 """The pytest face: a fixture, a marker, three options. Loading it imports pytest and the standard library alone.
 
+::
+
     @pytest.mark.crosscheck("article", "mine.toml", against=["torch", "jax"])
     def test_my_model(crosscheck):
         crosscheck.check()
