@@ -1,4 +1,6 @@
-"""The pytest face: a fixture, a marker, three options. Loading it imports pytest and the standard library alone. ::
+"""The pytest face: a fixture, a marker, three options. Loading it imports pytest and the standard library alone.
+
+::
 
     @pytest.mark.crosscheck("article", "mine.toml", against=["torch", "jax"])
     def test_my_model(crosscheck):

@@ -23,11 +23,8 @@ from .sources import ROOT, Code, body
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-API = (
-    *("api", "pytest_plugin", "exercises", "lesson", "cases", "traces", "reference"),
-    *("adapters", "comparison", "arithmetic", "faults", "rendering"),
-)
-"""The module for Python and the packages."""
+API = ("api", *sorted(marker.parent.name for marker in ROOT.glob("*/__init__.py") if marker.parent.name != "cli"))
+"""The module for Python, and every package but the command line, which says of itself what it does."""
 
 
 def pages() -> Iterator[tuple[str, str]]:
