@@ -4,7 +4,8 @@
 
 These are measurements: a missed target is printed, it fails nothing. Copying and comparing take turns, so that what
 else the machine does meanwhile falls on both alike, and medians are compared. What is copied lies in the page cache,
-and so does what is compared.
+and so does what is compared; `--basetemp=/dev/shm/traces` keeps the disk out of what is written, too. Comparing takes
+two and a half times the CPU time of copying, most of it SHA-256, on all cores.
 """
 
 from __future__ import annotations
