@@ -363,11 +363,17 @@ class Run:
 
 
 def without_shrinking() -> None:
-    """Hypothesis draws the same for every mutant, keeps nothing, and is content with the first failure."""
-    from hypothesis import Phase, settings  # pytest wants to be there first
+    """Hypothesis draws the same for every mutant, keeps nothing, is content with the first failure and has time."""
+    from hypothesis import HealthCheck, Phase, settings  # pytest wants to be there first
 
-    phases = (Phase.explicit, Phase.generate)
-    settings.register_profile("mutants", database=None, derandomize=True, deadline=None, phases=phases)
+    settings.register_profile(
+        "mutants",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("mutants")
 
 
