@@ -7,7 +7,7 @@ against central differences in long double.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import crosscheck as cc
 import numpy as np
@@ -1053,6 +1053,33 @@ def test_a_query_sees_no_later_key() -> None:
     np.testing.assert_array_equal(y[..., 0, :], v[..., 0, :])
 
 
+@pytest.mark.parametrize("mask", ["boolean", "additive"])
+def test_masks_are_drawn_that_show_and_hide(mask: Literal["boolean", "additive"]) -> None:
+    layer, generator = cc.ScaledDotProductAttention(mask=mask), np.random.Generator(np.random.PCG64(7))
+    for shape in ((4000, 1, 3), (4000, 2), (1, 9000, 2), (1, 3, 3000, 3)):
+        drawn = layer.draw_given(generator, "mask", shape)
+        assert drawn.shape == shape
+        seen = drawn == 1 if mask == "boolean" else drawn > -1e3
+        assert seen[..., 0].all()
+        assert not seen.all(axis=-1).any()
+        # Three of four, but for the one that no query sees; a standard deviation is below 0.007.
+        assert abs(seen[..., 1:].mean() - 0.75 * (1 - 1 / (shape[-1] - 1))) < 0.04
+        others = np.unique(drawn[~seen])
+        np.testing.assert_array_equal(others, [0 if mask == "boolean" else -1e4])
+        assert mask == "boolean" or abs(drawn[seen].std() - 1) < 0.1
+    assert (layer.draw_given(generator, "mask", (5, 1)) > -1e3).all()
+
+
+def test_what_is_dropped_is_drawn() -> None:
+    drawn = cc.Dropout(0.5).draw_given(np.random.Generator(np.random.PCG64(8)), "mask", (1000,))
+    assert set(drawn) == {0, 1}
+    assert abs(drawn.mean() - 0.5) < 0.1
+
+
+def test_attention_may_have_no_sequence() -> None:
+    assert cc.ScaledDotProductAttention().output_shape((0, 3, 4), (0, 5, 4), (0, 5, 2)) == (0, 3, 2)
+
+
 def test_a_key_that_a_mask_hides_has_no_influence_and_no_gradient() -> None:
     trial = TRIALS["attention-grouped and masked"]
     drawn = draw(trial, "float64")
@@ -1496,6 +1523,25 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a query that sees nothing": (
         lambda: cc.ScaledDotProductAttention(mask="boolean").check_given("mask", np.array([[1.0, 0], [0, 0]])),
         "expected a mask by which every query sees a key; received none for the query at [1]",
+    ),
+    "two queries of several heads that see nothing": (
+        lambda: cc.ScaledDotProductAttention(mask="boolean").check_given(
+            "mask", np.array([[[1.0, 1, 1], [0, 0, 1]], [[0, 0, 0], [0, 0, 0]]])
+        ),
+        "expected a mask by which every query sees a key; received none for the query at [1, 0]",
+    ),
+    "queries, keys and values of one axis": (
+        lambda: cc.ScaledDotProductAttention().output_shape((3,), (3,), (3,)),
+        "from: expected queries (..., Lq, E), keys (..., Lk, E) and values (..., Lk, Ev); "
+        "received shapes (3,), (3,) and (3,)",
+    ),
+    "heads that do not divide, of several sequences": (
+        lambda: cc.SplitHeads(4).output_shape((2, 7, 6)),
+        "heads: expected a divisor of 6, the width of what the node takes; received 4",
+    ),
+    "multi_head_attention of several sequences of another width": (
+        lambda: cc.MultiHeadAttention(4, 2).output_shape((2, 7, 6)),
+        "width: expected 6, the width of what the node takes; received 4",
     ),
     "a query that sees later keys alone": (
         lambda: cc.ScaledDotProductAttention(True, mask="boolean").check_given("mask", np.array([[0.0, 1], [0, 1]])),

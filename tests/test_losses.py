@@ -735,6 +735,26 @@ def test_as_many_predictions_as_a_loss_takes() -> None:
         cc.MeanSquaredError().check_target(np.zeros((N, C)), (N, C), (N, C))
 
 
+def test_a_quarter_of_the_rows_is_drawn_to_be_ignored_but_never_the_first() -> None:
+    generator = np.random.Generator(np.random.PCG64(9))
+    drawn = cc.SoftmaxCrossEntropy(ignore_index=-100).draw_target(generator, (500, N, C))
+    assert (drawn[..., 0] != -100).all()
+    assert abs((drawn[..., 1:] == -100).mean() - 0.25) < 0.03
+    assert set(drawn.ravel()) == {-100, *range(C)}
+
+
+def test_there_is_a_weight_for_every_class() -> None:
+    with pytest.raises(cc.CaseError) as caught:
+        cc.SoftmaxCrossEntropy(class_weights=(1.0, 2.0)).target_shape((2, N, C))
+    assert str(caught.value) == "class_weights: expected no weight, or 5, one for each class; received 2"
+
+
+def test_one_class_is_enough_for_a_cross_entropy() -> None:
+    loss, saved = cc.CrossEntropy("mean").forward(np.array([[0.5], [0.25]]), np.ones((2, 1)))
+    np.testing.assert_allclose(loss, 1.5 * np.log(2), rtol=1e-15)
+    np.testing.assert_array_equal(cc.CrossEntropy("mean").backward(saved), [[-1], [-2]])
+
+
 def test_labels_are_drawn_of_both_signs() -> None:
     drawn = cc.Hinge().draw_target(np.random.Generator(np.random.PCG64(6)), (1000, 1))
     assert set(drawn.ravel()) == {-1, 1}
