@@ -701,6 +701,13 @@ REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
         (N, C),
         "expected shape (7, 5); received shape (7,)",
     ),
+    "counts of another shape": (cc.PoissonNLL(), np.ones(N), (N, C), "expected shape (7, 5); received shape (7,)"),
+    "counts of which one is negative": (
+        cc.PoissonNLL(),
+        np.array([[0.0, -0.5, 1.5]]),
+        (1, 3),
+        "expected counts, of at least 0; received -0.5",
+    ),
     "probabilities of which one is negative": (
         cc.KLDivergence(),
         np.array([[0.0, -0.5, 1.5]]),
@@ -779,6 +786,19 @@ def test_two_rows_may_be_alike_or_not_and_nothing_else() -> None:
 def test_a_triplet_has_no_target_and_rows_of_features() -> None:
     assert cc.TripletMargin().target_shape((N, C), (N, C), (N, C)) == (0,)
     assert cc.TripletMargin(epsilon=0.0).epsilon == 0
+
+
+def test_counts_are_drawn_with_their_mean() -> None:
+    drawn = cc.PoissonNLL().draw_target(np.random.Generator(np.random.PCG64(13)), (10_000,))
+    assert (drawn == np.floor(drawn)).all()
+    assert {0, 1, 2, 3} < set(drawn)
+    assert abs(drawn.mean() - 2) < 0.1
+
+
+def test_logarithms_of_probabilities_are_drawn() -> None:
+    drawn = cc.KLDivergence(targets="logarithms").draw_target(np.random.Generator(np.random.PCG64(14)), (2, 4, 3))
+    np.testing.assert_allclose(np.exp(drawn).sum(axis=-1), 1, rtol=1e-14)
+    assert len(np.unique(drawn)) == drawn.size
 
 
 def test_a_divergence_is_of_rows() -> None:

@@ -265,7 +265,7 @@ class PoissonNLL(Loss):
             raise CaseError("counts, of at least 0", str(target.min()))
 
     def draw_target(self, generator: np.random.Generator, *predictions: Shape) -> Array:
-        return generator.poisson(2, self.target_shape(*predictions)) * 1.0
+        return generator.poisson(2, self.target_shape(*predictions)).astype(float)
 
     def forward(self, x: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
         if self.predictions == "logarithms":
