@@ -1071,9 +1071,61 @@ def test_masks_are_drawn_that_show_and_hide(mask: Literal["boolean", "additive"]
 
 
 def test_what_is_dropped_is_drawn() -> None:
-    drawn = cc.Dropout(0.5).draw_given(np.random.Generator(np.random.PCG64(8)), "mask", (1000,))
+    drawn = cc.Dropout(0.25).draw_given(np.random.Generator(np.random.PCG64(8)), "mask", (1000,))
     assert set(drawn) == {0, 1}
-    assert abs(drawn.mean() - 0.5) < 0.1
+    assert abs(drawn.mean() - 0.75) < 0.05
+
+
+def test_sizes_at_the_ends_of_their_ranges() -> None:
+    assert cc.Dropout(0.0).rate == 0
+    assert cc.Rotary(base=0.5).base == 0.5
+    assert cc.ConvTranspose2d(3, 4, (1, 1)).output_shape((2, 3, 1, 1)) == (2, 4, 1, 1)
+    assert cc.GroupNorm(3, 3).output_shape((2, 3, 5)) == (2, 3, 5)
+    assert cc.InstanceNorm(3).output_shape((2, 3, 1, 5)) == (2, 3, 1, 5)
+
+
+def test_a_flipped_kernel_is_turned_by_both_axes() -> None:
+    generator = np.random.Generator(np.random.PCG64(11))
+    upright, flipped = cc.ConvTranspose2d(3, 2, (2, 3)), cc.ConvTranspose2d(3, 2, (2, 3), orientation="flipped")
+    x, weight = generator.standard_normal((4, 3, 5, 6)), generator.standard_normal((3, 2, 2, 3))
+    params = {"weight": weight, "bias": np.zeros(2)}
+    turned = {**params, "weight": weight[:, :, ::-1, ::-1]}
+    (y, saved), (expected, other) = flipped.forward(x, params), upright.forward(x, turned)
+    np.testing.assert_array_equal(y, expected)
+    dy = generator.standard_normal(y.shape)
+    (dx, dparams), (dx_expected, expected_params) = (
+        flipped.backward(dy, saved, params),
+        upright.backward(dy, other, turned),
+    )
+    np.testing.assert_array_equal(dx, dx_expected)
+    np.testing.assert_array_equal(dparams["weight"], expected_params["weight"][:, :, ::-1, ::-1])
+
+
+def test_a_largest_of_nothing_is_shared() -> None:
+    layer = cc.MaxPool2d((2, 2), tie="shared")
+    y, saved = layer.forward(np.zeros((1, 1, 2, 2)), {})
+    np.testing.assert_array_equal(layer.backward(np.ones_like(y), saved, {})[0], np.full((1, 1, 2, 2), 0.25))
+
+
+def test_the_gradient_of_a_mean_is_an_array_of_its_own() -> None:
+    layer = cc.GlobalAvgPool()
+    y, saved = layer.forward(np.ones((2, 3, 4)), {})
+    assert layer.backward(np.ones_like(y), saved, {})[0].flags.writeable
+
+
+def test_rotary_turns_every_sequence_alike() -> None:
+    generator = np.random.Generator(np.random.PCG64(12))
+    x = generator.standard_normal((2, 3, 5, 8))
+    for order in ("halves", "interleaved"):
+        whole, alone = cc.Rotary(order=order).forward(x, {})[0], cc.Rotary(order=order).forward(x[1, 2], {})[0]
+        np.testing.assert_array_equal(whole[1, 2], alone)
+
+
+def test_prelu_of_two_channels() -> None:
+    x = -np.arange(1.0, 13.0).reshape(3, 2, 2)
+    _, saved = cc.PRelu(2).forward(x, {"weight": np.ones(2)})
+    _, dparams = cc.PRelu(2).backward(np.ones_like(x), saved, {"weight": np.ones(2)})
+    np.testing.assert_array_equal(dparams["weight"], x.sum(axis=(0, 2)))
 
 
 def test_attention_may_have_no_sequence() -> None:
@@ -1529,6 +1581,56 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
             "mask", np.array([[[1.0, 1, 1], [0, 0, 1]], [[0, 0, 0], [0, 0, 0]]])
         ),
         "expected a mask by which every query sees a key; received none for the query at [1, 0]",
+    ),
+    "conv_transpose2d without inputs": (
+        lambda: cc.ConvTranspose2d(0, 4, (2, 2)),
+        "inputs: expected a number of channels of at least 1; received 0",
+    ),
+    "conv_transpose2d with less output padding than none": (
+        lambda: cc.ConvTranspose2d(3, 4, (2, 2), output_padding=(0, -1)),
+        "output_padding: expected height and width from 0 to below the stride, (1, 1); received (0, -1)",
+    ),
+    "dropout of less than none": (lambda: cc.Dropout(-5e-324), "rate: expected a number in [0, 1); received -5e-324"),
+    "dropout of all": (lambda: cc.Dropout(1.0), "rate: expected a number in [0, 1); received 1.0"),
+    "dropout by another mask": (
+        lambda: cc.Dropout(0.5).check_given("mask", np.array([1.0, 0.5, 0.0, 2.0])),
+        "expected a mask of 0 and 1; received 0.5",
+    ),
+    "hardtanh of one bound": (
+        lambda: cc.Hardtanh(1.0, 1.0),
+        "high: expected a bound above 1.0, the lower one; received 1.0",
+    ),
+    "group_norm without features": (
+        lambda: cc.GroupNorm(0, 1),
+        "features: expected a number of features of at least 1; received 0",
+    ),
+    "group_norm of one value a group": (
+        lambda: cc.GroupNorm(3, 3).output_shape((2, 3)),
+        "groups: expected more than one value a group; received shape (2, 3) with 3 groups",
+    ),
+    "instance_norm without features": (
+        lambda: cc.InstanceNorm(0),
+        "features: expected a number of features of at least 1; received 0",
+    ),
+    "a pool with less padding than none": (
+        lambda: cc.MaxPool2d((2, 2), padding=(-1, 0)),
+        "padding: expected from 0 to half of the kernel, (2, 2); received (-1, 0)",
+    ),
+    "positions of a row": (
+        lambda: cc.Positions(3, 6).output_shape((6,)),
+        "expected an input of rank 2 or more, (..., T, E); received shape (6,)",
+    ),
+    "prelu of two other channels": (
+        lambda: cc.PRelu(2).output_shape((4, 3)),
+        "channels: expected 1, or the size of axis 1 of an input of shape (4, 3); received 2",
+    ),
+    "an axis that the first lacks": (
+        lambda: cc.Concatenate(2).output_shape((2, 3), (2, 3, 4)),
+        "axis: expected an axis of (2, 3) that is not the first; received 2",
+    ),
+    "other sizes behind the axis": (
+        lambda: cc.Concatenate(1).output_shape((2, 3, 4), (2, 3, 5)),
+        "from: expected values of equal shape but for axis 1; received (2, 3, 4) and (2, 3, 5)",
     ),
     "queries, keys and values of one axis": (
         lambda: cc.ScaledDotProductAttention().output_shape((3,), (3,), (3,)),

@@ -694,6 +694,26 @@ REFUSED: dict[str, tuple[Loss, Array, tuple[int, ...], str]] = {
         (5,),
         "expected targets of -1 or 1; received 0.5",
     ),
+    "labels of another shape": (cc.Hinge(), np.ones(N), (N, C), "expected shape (7, 5); received shape (7,)"),
+    "probabilities of another shape": (
+        cc.KLDivergence(),
+        np.ones(N),
+        (N, C),
+        "expected shape (7, 5); received shape (7,)",
+    ),
+    "counts of another shape": (cc.PoissonNLL(), np.ones(N), (N, C), "expected shape (7, 5); received shape (7,)"),
+    "counts of which one is negative": (
+        cc.PoissonNLL(),
+        np.array([[0.0, -0.5, 1.5]]),
+        (1, 3),
+        "expected counts, of at least 0; received -0.5",
+    ),
+    "probabilities of which one is negative": (
+        cc.KLDivergence(),
+        np.array([[0.0, -0.5, 1.5]]),
+        (1, 3),
+        "expected probabilities, of at least 0; received -0.5",
+    ),
     "a label of 0": (
         cc.Hinge(),
         np.zeros((N, C)),
@@ -749,7 +769,63 @@ def test_there_is_a_weight_for_every_class() -> None:
     assert str(caught.value) == "class_weights: expected no weight, or 5, one for each class; received 2"
 
 
+def test_two_rows_may_be_alike_or_not_and_nothing_else() -> None:
+    loss = cc.CosineEmbedding()
+    for target, message in (
+        (np.array([1.0, 0.5]), "expected targets of -1 or 1; received 0.5"),
+        (np.ones(3), "expected shape (2,); received shape (3,)"),
+    ):
+        with pytest.raises(cc.CaseError) as caught:
+            loss.check_target(target, (2, C), (2, C))
+        assert str(caught.value) == message
+    with pytest.raises(cc.CaseError, match="prediction: expected a prediction of shape"):
+        loss.target_shape((C,), (C,))
+    assert [cc.CosineEmbedding(margin=end).margin for end in (-1.0, 1.0)] == [-1, 1]
+
+
+def test_a_triplet_has_no_target_and_rows_of_features() -> None:
+    assert cc.TripletMargin().target_shape((N, C), (N, C), (N, C)) == (0,)
+    assert cc.TripletMargin(epsilon=0.0).epsilon == 0
+
+
+def test_counts_are_drawn_with_their_mean() -> None:
+    drawn = cc.PoissonNLL().draw_target(np.random.Generator(np.random.PCG64(13)), (10_000,))
+    assert (drawn == np.floor(drawn)).all()
+    assert {0, 1, 2, 3} < set(drawn)
+    assert abs(drawn.mean() - 2) < 0.1
+
+
+def test_logarithms_of_probabilities_are_drawn() -> None:
+    drawn = cc.KLDivergence(targets="logarithms").draw_target(np.random.Generator(np.random.PCG64(14)), (2, 4, 3))
+    np.testing.assert_allclose(np.exp(drawn).sum(axis=-1), 1, rtol=1e-14)
+    assert len(np.unique(drawn)) == drawn.size
+
+
+def test_a_divergence_is_of_rows() -> None:
+    with pytest.raises(cc.CaseError, match="prediction: expected a prediction of shape"):
+        cc.KLDivergence().target_shape((C,))
+
+
+def test_a_weight_of_a_yes_for_every_output() -> None:
+    assert cc.BinaryCrossEntropyWithLogits(pos_weight=(2.0,)).target_shape(()) == ()
+    with pytest.raises(cc.CaseError) as caught:
+        cc.BinaryCrossEntropyWithLogits(pos_weight=(2.0, 3.0)).target_shape(())
+    assert str(caught.value) == "pos_weight: expected no weight, 1 or 1, one for each output; received 2"
+
+
+def test_probabilities_of_a_yes_are_drawn_in_eighths_and_most_are_certain() -> None:
+    drawn = cc.BinaryCrossEntropy().draw_target(np.random.Generator(np.random.PCG64(10)), (20_000,))
+    assert sorted(set(drawn)) == [eighth / 8 for eighth in range(9)]
+    # Two of three are certain, and of the others two of nine; a standard deviation is below 0.004.
+    assert abs(np.isin(drawn, (0, 1)).mean() - (2 / 3 + 1 / 3 * 2 / 9)) < 0.015
+    assert abs(drawn.mean() - (2 / 3 * 4 / 9 + 1 / 3 * 1 / 2)) < 0.015
+
+
 def test_one_class_is_enough_for_a_cross_entropy() -> None:
+    for kind in (cc.SoftmaxCrossEntropy, cc.NegativeLogLikelihood):
+        loss, saved = kind(ignore_index=-1).forward(np.zeros((3, 1)), np.array([0, -1, 0]))
+        assert loss == 0
+        assert kind(ignore_index=-1).backward(saved).shape == (3, 1)
     loss, saved = cc.CrossEntropy("mean").forward(np.array([[0.5], [0.25]]), np.ones((2, 1)))
     np.testing.assert_allclose(loss, 1.5 * np.log(2), rtol=1e-15)
     np.testing.assert_array_equal(cc.CrossEntropy("mean").backward(saved), [[-1], [-2]])
@@ -775,6 +851,12 @@ def test_predictions_of_different_shapes_are_refused() -> None:
         (lambda: cc.SmoothL1(beta=-1.0), "beta: expected a number above 0; received -1.0"),
         (lambda: cc.GaussianNLL(epsilon=0.0), "epsilon: expected a number above 0; received 0.0"),
         (lambda: cc.PoissonNLL(epsilon=-1.0), "epsilon: expected a number of at least 0; received -1.0"),
+        (lambda: cc.TripletMargin(epsilon=-5e-324), "epsilon: expected a number of at least 0; received -5e-324"),
+        (lambda: cc.CosineEmbedding(margin=-1.5), "margin: expected a number from -1 to 1; received -1.5"),
+        (
+            lambda: cc.SoftmaxCrossEntropy(label_smoothing=-5e-324),
+            "label_smoothing: expected a number from 0 to 1; received -5e-324",
+        ),
         (lambda: cc.TripletMargin(margin=0.0), "margin: expected a number above 0; received 0.0"),
         (lambda: cc.CosineEmbedding(margin=1.5), "margin: expected a number from -1 to 1; received 1.5"),
         (
@@ -786,7 +868,6 @@ def test_predictions_of_different_shapes_are_refused() -> None:
             "targets: expected targets of indices, of which one can be ignored; received 'distributions'",
         ),
     ],
-    ids=["delta", "beta", "variance", "rate", "triplet", "cosine", "smoothing", "ignored distributions"],
 )
 def test_what_a_loss_cannot_be_is_refused(make: Callable[[], Loss], message: str) -> None:
     with pytest.raises(cc.CaseError) as caught:

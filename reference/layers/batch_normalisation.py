@@ -124,9 +124,9 @@ class BatchNorm(Layer):
 
 def as_rows(x: Array) -> Array:
     """Every channel as a column: (N, C) as it is, (N, C, H, W) as (N H W, C)."""
-    return x if x.ndim == 2 else x.reshape(*x.shape[:2], -1).swapaxes(1, 2).reshape(-1, x.shape[1])
+    return x.reshape(*x.shape[:2], -1).swapaxes(1, 2).reshape(-1, x.shape[1])
 
 
 def from_rows(rows: Array, shape: Shape) -> Array:
     """The rows in the shape that they came from."""
-    return rows if len(shape) == 2 else rows.reshape(shape[0], -1, shape[1]).swapaxes(1, 2).reshape(shape)
+    return rows.reshape(shape[0], -1, shape[1]).swapaxes(1, 2).reshape(shape)

@@ -264,6 +264,6 @@ class GlobalAvgPool(Layer):
 
 def in_kind(whole: Array, like: Array) -> Array:
     """Whole numbers, exactly, in the dtype and the arithmetic of an array."""
-    numbers = np.zeros_like(like, shape=whole.shape)
+    numbers = np.empty_like(like, shape=whole.shape)
     numbers[...] = whole
     return numbers

@@ -191,7 +191,7 @@ def frequencies(x: Array, base: float) -> Array:
 
 def counted(like: Array, n: int) -> Array:
     """The numbers from 0 to n - 1, of the dtype and the arithmetic of another array."""
-    numbers = np.zeros_like(like, shape=(n,))
+    numbers = np.empty_like(like, shape=(n,))
     numbers[:] = np.arange(n)
     return numbers
 

@@ -232,8 +232,8 @@ class Celu(Layer):
         return y, (x, exponential)
 
     def backward(self, dy: Array, saved: tuple[Array, Array], params: Parameters) -> tuple[Array, dict[str, Array]]:
-        x, exponential = saved
+        _, exponential = saved
         # forward was: y = x where x > 0, alpha * exponential elsewhere, with exponential = exp(x / alpha) - 1,
-        # so d exponential / dx = (exponential + 1) / alpha
-        dx = np.where(x > 0, dy, dy * (exponential + 1))
+        # so d exponential / dx = (exponential + 1) / alpha; where x > 0 the exponential is 0
+        dx = dy * (exponential + 1)
         return dx, {}

@@ -37,8 +37,9 @@ class Softmax(Layer):
     kind: ClassVar[str] = "softmax"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        require_axis(shapes[0])
-        return shapes[0]
+        (x,) = shapes
+        require_axis(x)
+        return x
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, Array]:
         e = np.exp(x - x.max(axis=-1, keepdims=True))
@@ -76,8 +77,9 @@ class LogSoftmax(Layer):
     kind: ClassVar[str] = "log_softmax"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        require_axis(shapes[0])
-        return shapes[0]
+        (x,) = shapes
+        require_axis(x)
+        return x
 
     def forward(self, x: Array, params: Parameters) -> tuple[Array, tuple[Array, Array]]:
         shifted = x - x.max(axis=-1, keepdims=True)

@@ -30,7 +30,7 @@ class Windows:
     ``padding`` is by how much an axis is extended before and behind, ``dilation`` how far the taps lie apart.
 
     >>> windows = Windows(kernel=(3,), stride=(2,), padding=((1, 0),), dilation=(1,))
-    >>> windows.columns(np.array([[[1.0, 2.0, 3.0, 4.0]]]))  # a column for each position
+    >>> windows.columns(np.array([[[1.0, 2.0, 3.0, 4.0]]]), groups=1)  # a column for each position
     array([[[0., 2.],
             [1., 3.],
             [2., 4.]]])
@@ -66,7 +66,7 @@ class Windows:
             return images
         return np.pad(images, ((0, 0), (0, 0), *self.padding), constant_values=value)
 
-    def columns(self, images: Array, groups: int = 1) -> Array:
+    def columns(self, images: Array, groups: int) -> Array:
         """What each tap sees of each channel, a row for each of these and a column for each position of each image.
 
         The positions are the last axes, as they are in the images, so that whole runs of pixels are copied: with the

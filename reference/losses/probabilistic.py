@@ -42,7 +42,7 @@ class YesOrNo(Loss):
         """Eighths from 0 to 1; two of three are certain, 0 or 1."""
         shape = self.target_shape(*predictions)
         eighths = generator.integers(9, size=shape) / 8
-        return np.where(generator.integers(3, size=shape) > 0, (eighths > 0.5) * 1.0, eighths)
+        return np.where(generator.integers(3, size=shape) > 0, (eighths > 0.5).astype(float), eighths)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class PoissonNLL(Loss):
             raise CaseError("counts, of at least 0", str(target.min()))
 
     def draw_target(self, generator: np.random.Generator, *predictions: Shape) -> Array:
-        return generator.poisson(2, self.target_shape(*predictions)) * 1.0
+        return generator.poisson(2, self.target_shape(*predictions)).astype(float)
 
     def forward(self, x: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
         if self.predictions == "logarithms":
