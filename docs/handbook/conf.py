@@ -25,6 +25,7 @@ toc_object_entries = False  # every page has the whole navigation in it, which w
 
 autodoc_default_options = {"members": True, "undoc-members": False, "ignore-module-all": True}
 autodoc_member_order = "bysource"
+autodoc_use_type_comments = False  # there are none, and looking for them takes a while
 add_module_names = False
 myst_heading_anchors = 3
 
