@@ -52,7 +52,7 @@ def fitting(agreement: Agreement) -> tuple[Agreement, dict[str, Array]]:
 
 def without(subject: SubjectAgreement, names: list[str]) -> SubjectAgreement:
     """A subject without the arrays of these tensors."""
-    arrays = {name: subject.arrays[name] for name in subject.arrays.keys() - {*names}}
+    arrays = {name: array for name, array in subject.arrays.items() if name not in names}
     return replace(subject, arrays=arrays, not_kept=(*subject.not_kept, *names))
 
 
