@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from .comparison.tolerance import Computed as Computed
     from .comparison.tolerance import EpsilonTable as EpsilonTable
     from .comparison.tolerance import Tolerance as Tolerance
+    from .isolation import Isolated as Isolated
+    from .isolation import Limits as Limits
+    from .isolation import TimedOut as TimedOut
     from .reference import *
 
 __version__ = "0.1.0"
@@ -47,6 +50,7 @@ _HOMES = {
     "api": "Agreement Lesson Trace check check_layer compare explain load_case load_trace record save_case save_trace",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
+    "isolation": "Isolated Limits TimedOut",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

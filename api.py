@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .adapters import Against, subject_of
+from .adapters import Against
 from .cases import load_case, save_case
 from .comparison import agreement, traces
 from .comparison.alone import check_layer as check_alone
 from .comparison.check import check as check_case
 from .comparison.running import run
 from .comparison.tolerance import Tolerance
+from .isolation import opened
 from .lesson import lesson
 from .reference import Case, Layer, trace
 from .reference.layers import Shape
@@ -68,7 +69,9 @@ def check(
     """Compute a case by hand and by others, from identical weights, and compare every tensor of every step.
 
     ``case`` is a case, the name of a built-in one or a path. ``against`` names adapters, by default those of torch
-    and jax that are installed, and has training steps of your own: functions, or ``"FILE.py:CALLABLE"``. ``only`` are
+    and jax that are installed, and has training steps of your own: functions, or ``"FILE.py:CALLABLE"``. They run in
+    this process; ``"torch@env/bin/python"`` runs in another interpreter, and for what may crash or hang there is
+    ``Isolated``. ``only`` are
     patterns of tensor names, ``*/gradient/*``; ``show`` the same, of tensors whose elements the report shows though
     they agree; ``require`` those of the tensors that a step of your own must give, which are the loss, all gradients
     and all updated weights otherwise; ``truth`` adds how far each party is from the true values.
@@ -196,11 +199,14 @@ def record(case: Case | str | Path, subject: Against = "reference", *, device: s
         KeyError: no adapter of the name.
         NotInstalled: the framework is not installed.
         Unsupported: the framework cannot express the case.
-        Crashed: a step of your own failed.
+        Crashed: a step of your own failed, or a process that was to have a subject.
+        TimedOut: such a process did not end in its time.
     """
     loaded = case if isinstance(case, Case) else load_case(case)
-    made = run(loaded) if subject == "reference" else subject_of(subject).record(loaded, device)
-    return Trace(**vars(made))
+    if subject == "reference":
+        return Trace(**vars(run(loaded)))
+    with opened([subject]) as (one,):
+        return Trace(**vars(one.record(loaded, device)))
 
 
 def compare(

@@ -12,7 +12,8 @@ from ..reference.trace import patterns
 from .contract import Adapter, Altered, Crashed, NotInstalled, Subject, Support, Unsupported
 
 Against: TypeAlias = str | Callable[..., Any] | Subject
-"""What a case can be held against: the name of an adapter, ``FILE.py:CALLABLE``, a training step, or a subject."""
+"""What a case can be held against: an adapter's name, ``FILE.py:CALLABLE``, either with ``@PYTHON`` for the interpreter
+that it is to run in, a training step, or a subject."""
 
 
 class Entry(NamedTuple):
@@ -33,10 +34,16 @@ ADAPTERS: dict[str, Entry] = {
 """Every adapter by its name. Nothing is imported to read this table."""
 
 
+def parted(text: str) -> tuple[str, str]:
+    """What ``SUBJECT@PYTHON`` names: a subject, and the interpreter that it is to run in, empty for this one."""
+    subject, _, interpreter = text.partition("@")
+    return subject, interpreter
+
+
 def unknown(names: Iterable[str]) -> str:
     """What is wrong with the names of adapters: the first that none has; empty if each is one's."""
     for name in names:
-        if name not in ADAPTERS:
+        if parted(name)[0] not in ADAPTERS:
             near = get_close_matches(name, ADAPTERS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             return f"expected one of {', '.join(ADAPTERS)}; received {name!r}{hint}"
@@ -48,6 +55,16 @@ def missing(name: str) -> tuple[str, ...]:
     return tuple(package for package in ADAPTERS[name].requires if find_spec(package) is None)
 
 
+def require_installed(name: str) -> None:
+    """Raise NotInstalled where packages that an adapter needs are not installed; nothing is imported.
+
+    Raises:
+        KeyError: no adapter has the name.
+    """
+    if lacking := missing(name):
+        raise NotInstalled(f"{' and '.join(lacking)} not installed: pip install 'crosscheck[{ADAPTERS[name].extra}]'")
+
+
 def load_adapter(name: str) -> Adapter:
     """The adapter of this name, its framework imported.
 
@@ -55,9 +72,8 @@ def load_adapter(name: str) -> Adapter:
         KeyError: no adapter has the name.
         NotInstalled: its framework is not installed, or cannot be imported.
     """
+    require_installed(name)
     entry = ADAPTERS[name]
-    if lacking := missing(name):
-        raise NotInstalled(f"{' and '.join(lacking)} not installed: pip install 'crosscheck[{entry.extra}]'")
     try:
         adapter = getattr(import_module(entry.module, __name__), entry.factory)()
     except ImportError as error:
@@ -95,6 +111,8 @@ __all__ = [
     "Unsupported",
     "load_adapter",
     "missing",
+    "parted",
+    "require_installed",
     "subject_of",
     "unknown",
 ]

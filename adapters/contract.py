@@ -43,6 +43,12 @@ class Crashed(Exception):
     """A user's own code raised an error or tried to end the process; the message says where and what."""
 
 
+def reason_of(error: Exception) -> str:
+    """In one line why a subject failed, as its verdict says it."""
+    text = str(error) if isinstance(error, Crashed) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0]
+
+
 class Altered(Exception):
     """The framework did not compute with what it was given: weights that do not read back, or changed gradients."""
 

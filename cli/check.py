@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from .console import progress, refuse, refusing
-from .options import CaseDtype, Device, Json, OnDevice, Only, Out, Steps, Top, known_adapters
+from .isolating import limits, subjects
+from .options import (
+    CaseDtype,
+    Device,
+    InProcess,
+    Json,
+    MemoryLimit,
+    OnDevice,
+    Only,
+    Out,
+    Steps,
+    TimeLimit,
+    Top,
+    known_adapters,
+)
 from .practice import practise, show_hints
 from .showing import Showing
 from .status import exit_status
@@ -65,6 +79,9 @@ def check(
     grade: Annotated[
         Path | None, typer.Option(help="Write the marks of an exercise into this file, as Gradescope takes them.")
     ] = None,
+    time_limit: TimeLimit = 600,
+    memory_limit: MemoryLimit = 0,
+    in_process: InProcess = False,
 ) -> None:
     """Hold your own training step against the reference, and say which operation is wrong and why.
 
@@ -76,6 +93,9 @@ def check(
     and returns a mapping with any of the keys *outputs*, *loss*, *backward*, *gradients*, *clipped*, *weights*,
     *optimizer_state*, *statistics* (each by name: *"gradients": {"j.weight": ...}*) and *state*, which is handed back
     to it. *weights* are arrays by name, *step* has a number and a learning_rate. What is left out is *not given*.
+
+    It runs in a process of its own: a crash, a hang or too much memory is its verdict, with the line (status 3). For a
+    debugger there is *--in-process*.
 
     For example:
 
@@ -90,7 +110,7 @@ def check(
     `crosscheck check step.py:train_step --grade results.json`
     """
     from ..adapters import NotInstalled
-    from ..adapters.own import OwnStep, Target
+    from ..adapters.own import Target
     from ..cases import load_case
     from ..comparison.check import check as check_case
     from ..reference import CaseError
@@ -103,19 +123,19 @@ def check(
     if not case and (adapters or require or dtype or steps or only or json):
         refuse("options of a comparison: expected --case with them; received none")
     showing = Showing(out, top, json)
+    allowed = limits(in_process, time_limit, memory_limit)
     with refusing(CaseError, NotInstalled, OSError):
-        own = OwnStep(target, tuple(require) if require else None)
         if not case:
-            practise(Target.of(target), hint.value if hint else None, grade)
+            practise(Target.of(target), hint.value if hint else None, grade, allowed)
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in case]
-        found = []
         loaded = [one.with_steps(steps) if steps else one for one in loaded]
-        for one in loaded:
-            with progress(one.name) as tell:
-                others = [] if hint else adapters
-                found.append(check_case(one, [own, *others], device=device.value, only=only or (), progress=tell))
-            if not hint:
-                showing.show(found[-1])
+        found = []
+        with subjects([target], allowed, require) as own, subjects([] if hint else adapters, allowed) as others:
+            for one in loaded:
+                with progress(one.name) as tell:
+                    found.append(check_case(one, [*own, *others], device=device.value, only=only or (), progress=tell))
+                if not hint:
+                    showing.show(found[-1])
         if hint:
             show_hints(list(zip(loaded, found, strict=True)), hint.value)
             raise typer.Exit(exit_status(found, strict=False))

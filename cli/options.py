@@ -35,8 +35,8 @@ Cases: TypeAlias = Annotated[
 Against: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="Adapters, separated by commas (see *crosscheck list adapters*); "
-        "torch and jax, where installed, unless given.",
+        help="Adapters, separated by commas (see *crosscheck list adapters*); with @ and its path each can have an "
+        "interpreter of its own, *torch@env/bin/python*.  [default: torch and jax, where they are installed]",
         show_default=False,
     ),
 ]
@@ -61,6 +61,23 @@ Top: TypeAlias = Annotated[
 Out: TypeAlias = Annotated[Path, typer.Option(help="Folder for the reports, one folder a case.")]
 Json: TypeAlias = Annotated[
     Path | None, typer.Option(help="Write the agreement as JSON into this file too (a list, for several cases).")
+]
+InProcess: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--in-process",
+        envvar="CROSSCHECK_IN_PROCESS",
+        help="Compute everything in this process, without limits, as a debugger needs it. "
+        "Otherwise each subject has its own.",
+    ),
+]
+TimeLimit: TypeAlias = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="How long a subject may take for a case; 0 is as long as it likes."),
+]
+MemoryLimit: TypeAlias = Annotated[
+    float,
+    typer.Option(min=0, metavar="GB", help="How much memory a subject's process may have in use; 0 is what there is."),
 ]
 
 

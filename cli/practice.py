@@ -10,23 +10,32 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from .console import console, refuse
-from .status import AGREES, CRASHED, DISAGREES
+from .status import AGREES, CRASHED, DISAGREES, FAILED
 
 if TYPE_CHECKING:
     from ..adapters.own.loading import Target
     from ..comparison.agreement import Agreement
+    from ..exercises.grading import Exercise
     from ..exercises.sheet import Level
+    from ..isolation import Limits
     from ..reference import Case
 
 
-def practise(target: Target, hint: Level | None, grade: Path | None) -> NoReturn:
+def practise(target: Target, hint: Level | None, grade: Path | None, limits: Limits | None) -> NoReturn:
     """Judge the exercise beside a file: a hint on it if one is asked for, otherwise what each phase comes to."""
+    from ..exercises.grading import Exercise
+
+    with Exercise(target, limits) as exercise:
+        judge(exercise, hint, grade)
+
+
+def judge(exercise: Exercise, hint: Level | None, grade: Path | None) -> NoReturn:
+    """See ``practise``."""
     from ..cases import load_case
     from ..cases.files import write_text
-    from ..exercises.grading import Exercise, results
+    from ..exercises.grading import results
     from ..reference.errors import printable
 
-    exercise = Exercise(target)
     if hint and hint not in exercise.sheet.hints:
         allowed = ", ".join(exercise.sheet.hints)
         refuse(f"--hint: expected one of {allowed}, which this exercise allows; received {hint!r}")
@@ -45,7 +54,7 @@ def practise(target: Target, hint: Level | None, grade: Path | None) -> NoReturn
         document = results(exercise.sheet.name, marks, note)
         write_text(grade, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         shown.print(f"written to {grade}", style="dim", markup=False)
-    crashed = any(one.verdict == "crashed" for found in exercise.found.values() for one in found.subjects.values())
+    crashed = any(one.verdict in FAILED for found in exercise.found.values() for one in found.subjects.values())
     raise typer.Exit(CRASHED if crashed else AGREES if all(mark.full for mark in marks) else DISAGREES)
 
 

@@ -16,7 +16,11 @@ def record(
     case: Annotated[str, typer.Argument(help="A built-in name or the path of a .toml file.")],
     subject: Annotated[
         str,
-        typer.Option("--with", help="Who computes: an adapter (see *crosscheck list adapters*) or the reference."),
+        typer.Option(
+            "--with",
+            help="Who computes: an adapter (see *crosscheck list adapters*), *torch@env/bin/python* in another "
+            "interpreter, or the reference.",
+        ),
     ] = "reference",
     dtype: CaseDtype = None,
     steps: Steps = None,
@@ -36,8 +40,10 @@ def record(
     `crosscheck record mine.toml --with jax --dtype float32 --steps 2`
     """
     from .. import api
-    from ..adapters import NotInstalled, Unsupported, unknown
+    from ..adapters import NotInstalled, Unsupported, parted, unknown
+    from ..adapters.contract import reason_of
     from ..cases import load_case
+    from ..isolation import TimedOut
     from ..reference import CaseError
 
     if subject != "reference" and (wrong := unknown([subject])):
@@ -45,7 +51,7 @@ def record(
     with refusing(CaseError, NotInstalled):
         loaded = load_case(case, dtype=dtype.value if dtype else None)
         loaded = loaded.with_steps(steps) if steps else loaded
-        path = out or Path(f"{loaded.name}.{subject}.trace")
+        path = out or Path(f"{loaded.name}.{parted(subject)[0]}.trace")
         with progress(loaded.name) as tell:
             tell(subject)
             try:
@@ -54,8 +60,11 @@ def record(
                 raise
             except Unsupported as reason:
                 refuse(f"{subject}: expected a case that it can express; received {loaded.name!r}: {reason}")
+            except TimedOut as error:
+                typer.echo(f"{subject} timed out: {error}", err=True)
+                raise typer.Exit(CRASHED) from None
             except Exception as error:
-                typer.echo(f"{subject} crashed: {type(error).__name__}: {error}", err=True)
+                typer.echo(f"{subject} crashed: {reason_of(error)}", err=True)
                 raise typer.Exit(CRASHED) from None
             api.save_trace(trace, path)
     typer.echo(f"{len(trace)} tensors of {loaded.name}, {loaded.dtype}, by {subject}, written to {path}")

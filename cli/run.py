@@ -8,7 +8,24 @@ from typing import Annotated
 import typer
 
 from .console import progress, refusing
-from .options import Against, CaseDtype, Cases, Device, Json, OnDevice, Only, Out, Show, Steps, Top, known_adapters
+from .isolating import limits, subjects
+from .options import (
+    Against,
+    CaseDtype,
+    Cases,
+    Device,
+    InProcess,
+    Json,
+    MemoryLimit,
+    OnDevice,
+    Only,
+    Out,
+    Show,
+    Steps,
+    TimeLimit,
+    Top,
+    known_adapters,
+)
 from .showing import Showing
 
 
@@ -27,8 +44,14 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Status 1 where a framework cannot express a case.")] = False,
     out: Out = Path("reports"),
     json: Json = None,
+    time_limit: TimeLimit = 600,
+    memory_limit: MemoryLimit = 0,
+    in_process: InProcess = False,
 ) -> None:
     """Compute cases by hand and in frameworks, and compare every tensor.
+
+    Each framework computes in a process of its own, side by side with the others. One that crashes, hangs or takes too
+    much memory has that for its verdict; the others go on, and the report is written (status 3).
 
     For example:
 
@@ -38,17 +61,24 @@ def run(
     """
     from ..adapters import NotInstalled
     from ..cases import built_in, load_case
-    from ..comparison.check import check
+    from ..comparison.check import check, installed
     from ..reference import CaseError
 
     adapters = known_adapters(against)
     showing = Showing(out, top, json, strict)
     with refusing(CaseError, NotInstalled, OSError):
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in cases or built_in()]
-        for case in [case.with_steps(steps) if steps else case for case in loaded]:
-            with progress(case.name) as tell:
-                found = check(
-                    case, adapters, device=device.value, only=only or (), show=show or (), truth=truth, progress=tell
-                )
-            showing.show(found)
+        with subjects(adapters or installed(), limits(in_process, time_limit, memory_limit)) as against_these:
+            for case in [case.with_steps(steps) if steps else case for case in loaded]:
+                with progress(case.name) as tell:
+                    found = check(
+                        case,
+                        against_these,
+                        device=device.value,
+                        only=only or (),
+                        show=show or (),
+                        truth=truth,
+                        progress=tell,
+                    )
+                showing.show(found)
         showing.end()

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 AGREES, DISAGREES, BAD_INPUT, CRASHED, NOTHING = 0, 1, 2, 3, 5
 
+FAILED = frozenset({"crashed", "timed out"})
+"""Verdicts of a subject that did not come to an end."""
+
 
 def exit_status(agreements: Sequence[Agreement], *, strict: bool) -> int:
     """The exit status for some agreements; the worst news decides."""
     verdicts = {subject.verdict for found in agreements for subject in found.subjects.values()}
-    if verdicts & {"crashed", "timed out"}:
+    if verdicts & FAILED:
         return CRASHED
     if strict and "unsupported" in verdicts:
         return DISAGREES
@@ -47,6 +50,12 @@ def conclusion(agreements: Sequence[Agreement], status: int) -> str:
         hint = "" if any(found.subjects for found in bare) else ": no framework is installed (see crosscheck doctor)"
         return f"nothing was compared for {', '.join(found.case for found in bare)}{hint}"
     if status == CRASHED:
-        return "a subject crashed"
+        failed = [
+            f"{name} {one.verdict}"
+            for found in agreements
+            for name, one in found.subjects.items()
+            if one.verdict in FAILED
+        ]
+        return ", ".join(dict.fromkeys(failed))
     given = all(subject.verdict in HARMLESS | {"not given", "unsupported"} for subject in subjects)
     return "not everything that is required was given" if given else "not everything agrees"

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from itertools import chain, count
 
-from ..adapters import ADAPTERS, Against, Crashed, Unsupported, missing, subject_of
-from ..reference import Case, CaseError
+from ..adapters import ADAPTERS, Against, NotInstalled, Unsupported, missing
+from ..adapters.contract import reason_of
+from ..isolation import TimedOut, opened, recordings
+from ..reference import Case, CaseError, Trace
 from ..reference.trace import patterns
 from .agreement import Agreement, SubjectAgreement
 from .compare import Comparison, agreement_of, standing
 from .running import run
 from .tolerance import Computed, Tolerance
+from .verdicts import Verdict
 
 FIRST_CHOICE = ("torch", "jax")
 """What a case is checked against unless it is said: those of these that are installed."""
@@ -31,8 +34,9 @@ def check(
 ) -> Agreement:
     """Compute the case by hand and in each subject of ``against``, and compare every tensor of every step.
 
-    A framework that cannot express the case is ``unsupported``, a subject that fails is ``crashed``, each with the
-    reason; neither counts as agreement, and the others go on. ``only`` are patterns of tensor names,
+    A framework that cannot express the case is ``unsupported``, a subject that fails is ``crashed``, one that takes
+    longer than it may ``timed out``, each with the reason; none counts as agreement, and the others go on. Subjects in
+    processes of their own (see ``Isolated``) run side by side. ``only`` are patterns of tensor names,
     ``*/gradient/*``, ``show`` of those whose elements are wanted though they agree, and ``require`` of what a user's
     own step must give; ``truth`` adds how far each party is
     from the true values; ``progress`` is told each name before its run.
@@ -43,34 +47,43 @@ def check(
         CaseError: a user's own step that cannot be found, or that returns what the case does not have.
     """
     named = dict.fromkeys(against) if against is not None else installed()
-    asked = [subject_of(one, require) for one in named]
-    progress("reference")
-    comparison = Comparison(run(case), tolerance or Computed(), patterns(only), patterns(show))
-    traces = []
-    if truth:
-        from .truth import truth_of
+    with opened(named, require) as asked, recordings(asked, case, device) as recorded:
+        progress("reference")
+        comparison = Comparison(run(case), tolerance or Computed(), patterns(only), patterns(show))
+        if truth:
+            from .truth import truth_of
 
-        progress("truth")
-        comparison.truth = truth_of(case)
-    subjects: dict[str, SubjectAgreement] = {}
-    for subject in asked:
-        name = another(subject.name, subjects)
-        progress(name)
-        version = str(subject.environment("cpu")["version"])
-        try:
-            trace = subject.record(case, device)
-        except CaseError:
-            raise
-        except Unsupported as reason:
-            subjects[name] = SubjectAgreement(version, "unsupported", reason=str(reason))
-        except Exception as error:
-            text = str(error) if isinstance(error, Crashed) else f"{type(error).__name__}: {error}"
-            subjects[name] = SubjectAgreement(version, "crashed", reason=text.strip().splitlines()[0])
-        else:
-            trace.source = name
-            subjects[name] = comparison.of(trace, subject.kinds, subject.requires)
-            traces.append(trace)
-    return agreement_of(case, subjects, comparison, standing(comparison, traces))
+            progress("truth")
+            comparison.truth = truth_of(case)
+        traces = []
+        subjects: dict[str, SubjectAgreement] = {}
+        for subject, record in zip(asked, recorded, strict=True):
+            name = another(subject.name, subjects)
+            progress(name)
+            trace = attempted(record)
+            version = str(subject.environment("cpu")["version"])
+            if isinstance(trace, Trace):
+                trace.source = name
+                subjects[name] = comparison.of(trace, subject.kinds, subject.requires)
+                traces.append(trace)
+            else:
+                verdict, reason = trace
+                subjects[name] = SubjectAgreement(version, verdict, reason=reason)
+        return agreement_of(case, subjects, comparison, standing(comparison, traces))
+
+
+def attempted(record: Callable[[], Trace]) -> Trace | tuple[Verdict, str]:
+    """The trace that a subject records; otherwise its verdict, and why."""
+    try:
+        return record()
+    except (CaseError, NotInstalled):
+        raise
+    except Unsupported as reason:
+        return "unsupported", str(reason)
+    except TimedOut as reason:
+        return "timed out", str(reason)
+    except Exception as error:
+        return "crashed", reason_of(error)
 
 
 def another(name: str, taken: Collection[str]) -> str:

@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..adapters import Crashed
-from ..adapters.own import OwnStep
-from ..adapters.own.loading import Target, blaming, loaded
+from ..adapters.own import OwnStep, Target, called
 from ..cases import load_case
 from ..comparison.agreement import Agreement, SubjectAgreement, TensorAgreement
 from ..comparison.check import check
 from ..comparison.verdicts import HARMLESS
+from ..isolation import Isolated, Limits, TimedOut
 from ..reference import CaseError
 from .sheet import Phase, Sheet, load_sheet
 from .writing import predictions
@@ -35,10 +35,15 @@ class Mark:
 
 
 class Exercise:
-    """The exercise beside a file, with what was found of each of its steps; each is run once a case."""
+    """The exercise beside a file, with what was found of each of its steps; each is run once a case.
 
-    def __init__(self, target: Target) -> None:
+    With ``limits`` the files run in processes of their own, which end with the ``with`` statement.
+    """
+
+    def __init__(self, target: Target, limits: Limits | None = None) -> None:
         self.target = target
+        self.limits = limits
+        self.processes: dict[Target, Isolated] = {}
         self.folder = target.file.parent
         self.sheet: Sheet = load_sheet(self.folder)
         self.found: dict[tuple[str, str], Agreement] = {}
@@ -51,8 +56,22 @@ class Exercise:
         """
         if (file, case) not in self.found:
             step = Target.of(f"{self.folder / file}:{self.target.name}") if file else self.target
-            self.found[file, case] = check(load_case(self.folder / case), [OwnStep(step, ())])
+            subject = self.process_of(step) if self.limits else OwnStep(step, ())
+            self.found[file, case] = check(load_case(self.folder / case), [subject])
         return self.found[file, case]
+
+    def process_of(self, step: Target) -> Isolated:
+        """The process that has a step."""
+        if step not in self.processes:
+            self.processes[step] = Isolated(f"{step.file}:{step.name}", self.limits, require=())
+        return self.processes[step]
+
+    def __enter__(self) -> Exercise:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self.processes.values():
+            process.close()
 
     def marks(self) -> list[Mark]:
         """What each phase came to."""
@@ -65,7 +84,7 @@ class Exercise:
                 return self.predicted(phase)
             file = "" if phase.file == self.default else phase.file
             (found,) = self.agreement(phase.case, file).subjects.values()
-        except (CaseError, Crashed) as error:
+        except (CaseError, Crashed, TimedOut) as error:
             return Mark(phase.name, 0.0, phase.points, str(error))
         return judged(phase, found)
 
@@ -77,8 +96,7 @@ class Exercise:
     def predicted(self, phase: Phase) -> Mark:
         """The mark for what was predicted, each answer counting alike."""
         right = predictions(load_case(self.folder / phase.case))
-        with loaded(self.target._replace(name="predict")) as predict, blaming(self.target.file.resolve()):
-            answers = predict()
+        answers = self.process_of(self.target).call("predict") if self.limits else called(self.target, "predict")
         answers = answers if isinstance(answers, dict) else {}
         said = {question: plain(answers.get(question)) for question in right}
         good = [question for question, answer in right.items() if said[question] == plain(answer)]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 
+os.environ.setdefault("CROSSCHECK_IN_PROCESS", "1")
+"""A framework takes seconds to import. Tests of what runs in a process of its own take this away."""
+
 REQUIRED = frozenset(filter(None, os.environ.get("CROSSCHECK_REQUIRE", "").split(",")))
 """Adapters whose absence is an error, and ``browser``: CI names them."""
 

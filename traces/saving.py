@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,7 +18,7 @@ from ..reference.dtypes import held
 from ..reference.errors import CaseError
 from ..reference.layers import Array
 from ..reference.trace import is_given
-from .environment import here
+from .environment import here, plain
 from .hashes import sha256_of
 from .head import Entry, Head, Made, as_metadata, is_tensor_name
 from .loading import load_trace
@@ -85,13 +82,3 @@ def storable(array: Array, name: str) -> Array:
     if array.dtype not in TYPES.values():
         raise CaseError("tensors of a type that safetensors has", str(array.dtype), key=name)
     return array
-
-
-def plain(environment: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
-    """The environment as JSON can hold it: what is no number and no truth value as text."""
-    return {key: value if is_plain(value) else str(value) for key, value in environment.items()}
-
-
-def is_plain(value: object) -> bool:
-    """Whether JSON has such a value."""
-    return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))

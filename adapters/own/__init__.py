@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .loading import Target, is_target
+from .loading import Target, called, is_target
 from .step import OwnStep, Step
 
-__all__ = ["OwnStep", "Step", "Target", "is_target"]
+__all__ = ["OwnStep", "Step", "Target", "called", "is_target"]

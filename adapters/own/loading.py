@@ -75,6 +75,16 @@ def loaded(target: Target) -> Iterator[Callable[..., Any]]:
                 del sys.modules[name]
 
 
+def called(target: Target, name: str) -> Any:
+    """What a function without arguments returns that stands beside a target in its file.
+
+    Raises:
+        CaseError, Crashed: see ``loaded``; Crashed also where the function fails.
+    """
+    with loaded(target._replace(name=name)) as function, blaming(target.file.resolve()):
+        return function()
+
+
 def is_neighbour(module: ModuleType, folder: Path) -> bool:
     """Whether a module stands right in a folder. What is installed further down in it, as in a ``.venv``, does not."""
     file = Path(getattr(module, "__file__", None) or "/")
