@@ -67,6 +67,9 @@ LAYERS: Mapping[str, Kind] = {
     ),
 }
 
+FUSED = Line("{dx}", "({y} - targets){per_row}", "softmax and loss at once: what is left if both are written out")
+"""The backward of a softmax and the cross-entropy of its probabilities, whose targets add up to 1 in each row."""
+
 LOSSES: Mapping[str, Kind] = {
     "cross_entropy": Kind(
         (Line("loss", "-(targets * np.log({x})).sum(){per_row}"),),

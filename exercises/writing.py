@@ -17,13 +17,23 @@ from ..cases.drawing import draw_batch
 from ..cases.files import write_text
 from ..comparison.running import run
 from ..reference import Batch, Case, CaseError
-from .kinds import DIVISORS, LAYERS, LOSSES, OPTIMIZERS, Group, Line, filled, groups, names, variable
+from .kinds import DIVISORS, FUSED, LAYERS, LOSSES, OPTIMIZERS, Group, Line, filled, groups, names, variable
 from .sheet import Phase
 
 ROWS = 3
 STEPS = 2
 SEED = 5
-POINTS = {"predict": 10, "forward": 5, "last": 5, "middle": 20, "first": 20, "update": 10, "more": 10, "detective": 10}
+POINTS = {
+    "predict": 10,
+    "forward": 5,
+    "last": 5,
+    "middle": 20,
+    "first": 20,
+    "update": 10,
+    "more": 10,
+    "detective": 10,
+    "fused": 10,
+}
 
 
 def write_exercise(case: Case, folder: Path) -> Path:
@@ -60,10 +70,11 @@ def files_of(case: Case) -> dict[str, str]:
             steps=more.steps,
             first=parts[0].name,
             middle=" and ".join(middle),
-            fuse=(more.nodes[-1].layer.kind, more.loss.kind) == ("softmax", "cross_entropy"),  # type: ignore[union-attr]
+            fuse=fuses(more),
         ),
         "step.py": step_of(case, solved=False),
         "detective.py": step_of(case, solved=True, slip=slipping(parts)),
+        **({"fused.py": step_of(case, solved=False, fused=True)} if fuses(more) else {}),
         "check.toml": rendered("check.toml", name=case.name, phases=phases(more, parts)),
     }
 
@@ -91,8 +102,15 @@ def several(case: Case) -> Case:
     return replace(case, name=f"{case.name}-batch", about=about, batches=batches, steps=STEPS, optimizer=optimizer)
 
 
-def step_of(case: Case, *, solved: bool, slip: str = "") -> str:
+def fuses(case: Case) -> bool:
+    """Whether a case ends in a softmax and a cross-entropy, whose gradients are simpler together than each alone."""
+    return (case.nodes[-1].layer.kind, case.loss.kind) == ("softmax", "cross_entropy")  # type: ignore[union-attr]
+
+
+def step_of(case: Case, *, solved: bool, slip: str = "", fused: bool = False) -> str:
     """The training step in plain NumPy, with blanks unless ``solved``; a ``slip`` is a weight whose line is wrong.
+
+    Where softmax and loss are ``fused``, the one line for both is the only blank.
 
     Raises:
         CaseError: a case that no exercise can be made of.
@@ -112,18 +130,21 @@ def step_of(case: Case, *, solved: bool, slip: str = "") -> str:
             "given": given,
             "told": part is not parts[0],
             "lines": [
-                *([filled(line, divided) for line in loss.backward] if given else []),
+                *([filled(line, divided) for line in loss.backward] if given and not fused else []),
                 *(slipped(line, slip) for line in lines_of(part)),
             ],
         }
         for part in reversed(parts)
         for given in [part is parts[-1]]
     ]
+    if fused:
+        both = filled(FUSED, {**names(more.nodes[-1]), **divided, "dx": names(more.nodes[-1])["dx"]})
+        backward[0]["lines"][0] = both if solved else both._replace(code="...")
     return rendered(
         "step.py",
         title=case.name,
         about=case.about.rstrip(".") + ".",
-        solved=solved,
+        solved=solved or fused,
         predictions=[(json.dumps(question), repr(answer)) for question, answer in predictions(single(case)).items()],
         forward=[filled(line, names(node)) for node in more.nodes for line in LAYERS[node.layer.kind].forward],
         loss=[filled(line, divided) for line in loss.forward],
@@ -135,7 +156,10 @@ def step_of(case: Case, *, solved: bool, slip: str = "") -> str:
             "remembered": f"{{{remembered}}}" if kept else "",
         },
         outputs=[(node.name, variable(node.name)) for node in more.nodes],
-        deltas=[(name, f"d{variable(name)}") for name in (*(node.name for node in reversed(more.nodes)), "input")],
+        deltas=[
+            (name, "..." if fused and name == last else f"d{variable(name)}")
+            for name in (*(node.name for node in reversed(more.nodes)), "input")
+        ],
     )
 
 
@@ -174,10 +198,12 @@ def phases(more: Case, parts: Sequence[Group]) -> list[Phase]:
     def of(part: Group, name: str, points: str) -> Phase:
         return Phase(name=name, points=POINTS[points], tensors=made(part))
 
-    def rows(name: str, points: str, *tensors: str, **others: Any) -> Phase:
-        return Phase(name=name, points=POINTS[points], case="case-batch.toml", tensors=list(tensors), **others)
+    def rows(name: str, points: float, *tensors: str, **others: Any) -> Phase:
+        return Phase(name=name, points=points, case="case-batch.toml", tensors=list(tensors), **others)
 
     updates = ["0/state/*", "0/update/*"]
+    both = [f"[0-9]/backward/{more.nodes[-1].takes[0]}", "[0-9]/update/*"]
+    more_points = POINTS["more"] / 2 if fuses(more) else POINTS["more"]  # a hundred in all
     written = [tensor for part in parts[-2::-1] for tensor in made(part)]
 
     return [
@@ -187,9 +213,14 @@ def phases(more: Case, parts: Sequence[Group]) -> list[Phase]:
         *(of(part, f"layer {part.name}", "middle") for part in parts[-2:0:-1]),
         of(parts[0], f"the first layer, {parts[0].name}", "first"),
         Phase(name="update", points=POINTS["update"], tensors=updates),
-        rows("several rows", "more", *written, *updates),
-        rows("the next step", "more", "[1-9]/*"),
-        rows("detective", "detective", "*", file="detective.py", whole=True),
+        rows("several rows", more_points, *written, *updates),
+        rows("the next step", more_points, "[1-9]/*"),
+        rows("detective", POINTS["detective"], "*", file="detective.py", whole=True),
+        *(
+            [rows("softmax and loss in one line", POINTS["fused"], *both, file="fused.py", whole=True)]
+            if fuses(more)
+            else []
+        ),
     ]
 
 

@@ -53,6 +53,7 @@ def filled_in(folder: Path, *changes: tuple[str, str]) -> None:
     """The step of the exercise solved, but for these changes, and the faulty step repaired."""
     text = step_of(cc.load_case("article"), solved=True)
     (folder / "detective.py").write_text(text)
+    (folder / "fused.py").write_text(step_of(cc.load_case("article"), solved=True, fused=True))
     for right, wrong in changes:
         assert text.count(right) == 1
         text = text.replace(right, wrong)
@@ -72,7 +73,8 @@ def marks(folder: Path) -> dict[str, float]:
 def test_exercise_has_blanks_and_says_nothing_wrong(name: str, tmp_path: Path) -> None:
     folder = write_exercise(cc.load_case(name), tmp_path / name)
     files = {"README.md", "step.py", "detective.py", "case.toml", "case-batch.toml", "check.toml"}
-    assert {path.name for path in folder.iterdir()} == files
+    fused = {"fused.py"} if name.startswith("article") else set()
+    assert {path.name for path in folder.iterdir()} == files | fused
     one, more = cc.load_case(folder / "case.toml"), cc.load_case(folder / "case-batch.toml")
     assert (one.steps, len(one.batch(0).inputs)) == (1, 1)
     assert more.steps > 1
@@ -94,8 +96,28 @@ def test_solved_exercise_has_all_marks(name: str, dtype: str, tmp_path: Path) ->
     folder = write_exercise(case, tmp_path / name)
     for file in ("step.py", "detective.py"):
         (folder / file).write_text(step_of(case, solved=True))
+    if (folder / "fused.py").exists():
+        (folder / "fused.py").write_text(step_of(case, solved=True, fused=True))
     assert set(marks(folder).values()) == {1.0}
     assert sum(phase.points for phase in load_sheet(folder).phases) in (80, 100)
+
+
+@pytest.mark.parametrize(
+    ("line", "share"),
+    [
+        ("(o_softmax - targets) / len(inputs)", 1.0),
+        ("o_softmax / len(inputs) - targets / len(inputs)", 1.0),
+        ("o_softmax - targets", 0.0),  # right for one row
+        ("(targets - o_softmax) / len(inputs)", 0.0),
+        ("-targets / len(inputs)", 0.0),
+    ],
+)
+def test_softmax_and_loss_in_one_line(article: Path, line: str, share: float) -> None:
+    blank = (article / "fused.py").read_text()
+    assert blank.count("do = ...") == 1
+    assert "do_softmax =" not in blank
+    (article / "fused.py").write_text(blank.replace("do = ...", f"do = {line}"))
+    assert marks(article)["softmax and loss in one line"] == share
 
 
 @pytest.mark.parametrize(
