@@ -7,6 +7,7 @@ import crosscheck as cc
 import numpy as np
 import pytest
 from crosscheck.reference import DTYPES, Layer, Loss, Optimizer, train
+from crosscheck.reference.dtypes import flushes_subnormals, largest, limits, spacing
 from numpy.typing import NDArray
 from samples import ALONE, LAYERS, LOSSES, I, N, O
 
@@ -189,3 +190,22 @@ def test_what_is_not_tried_is_complained_of() -> None:
 def test_a_promotion_is_caught() -> None:
     with pytest.raises(AssertionError, match="float64"):
         require_dtype("float32", y=np.ones(3, np.float32) * np.sqrt(2.0))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "longdouble"])
+def test_limits_are_known_to_a_process_that_raises_what_numpy_ignores(dtype: str) -> None:
+    with np.errstate(all="raise"):
+        assert limits(dtype)[0] > 0
+        assert largest(dtype) > 60000
+        assert spacing(np.array([1e300, 1e-300]), dtype).shape == (2,)
+
+
+def test_process_that_takes_subnormal_numbers_for_0_is_seen() -> None:
+    torch = pytest.importorskip("torch")
+    assert not flushes_subnormals()
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    try:
+        assert flushes_subnormals()
+    finally:
+        torch.set_flush_denormal(False)
