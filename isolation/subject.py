@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
+from weakref import finalize
 
 from ..adapters import Against, Subject, Support, parted, require_installed, subject_of, unknown
 from ..adapters.own import OwnStep, is_target
@@ -27,7 +28,8 @@ class Isolated:
     Whatever happens there, a crash, a hang, no memory left, is a verdict on this subject: ``crashed`` or ``timed out``.
     ``subject`` is ``"torch"`` or ``"FILE.py:CALLABLE"``, and with ``@`` and the path of an interpreter,
     ``"torch@env/bin/python"``, computed in that one, where crosscheck must be installed too. The process is started
-    when it is first needed, serves case after case, and is started again after it has ended. ``close`` ends it.
+    when it is first needed, serves case after case, and is started again after it has ended. ``close`` ends it, or
+    the end of the object.
 
     Raises:
         KeyError: no adapter has the name.
@@ -98,6 +100,7 @@ class Isolated:
             self.close()
         if not self.process:
             self.process = Process(self.target, self.python, self.limits)
+            finalize(self, self.process.close)
             answer = self.process.ready()
             self.version, self.kinds = answer.version, answer.kinds
         return self.process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -133,6 +134,15 @@ def test_one_process_serves_case_after_case(steps: Callable[[str], str]) -> None
         pids = [float(step.record(cc.load_case(name))[LOSS]) for name in ("article", "mazur")]
     assert pids[0] == pids[1] != os.getpid()
     assert not psutil.pid_exists(int(pids[0]))
+
+
+def test_nothing_is_left_of_one_that_nobody_closed(steps: Callable[[str], str]) -> None:
+    step = cc.Isolated(steps("process"))
+    pid = int(step.record(cc.load_case("article"))[LOSS])
+    assert psutil.pid_exists(pid)
+    del step
+    gc.collect()
+    assert not psutil.pid_exists(pid)
 
 
 def test_in_this_process_stays_the_default_of_python(steps: Callable[[str], str]) -> None:
