@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tomli_w
@@ -28,12 +29,17 @@ from .tensors import as_tensors, identical
 INLINE_ELEMENTS = 1000
 """Up to this many numbers in all, a case's arrays are written in its own file; beyond, in files beside it."""
 
+Naming: TypeAlias = Callable[[str, Mapping[str, Array]], str]
+"""What the file of some arrays is called: of ``weights``, ``data``, or ``data.0``."""
+
 
 def save_case(case: Case, path: str | os.PathLike[str]) -> None:
     """Write a case as a TOML file; large arrays go to safetensors files beside it, named after it.
 
     The files are written in a folder of their own next to where they belong, read back, compared with the case and
-    only then moved to their names, the TOML file last. Whatever fails, what stood there before stays as it was.
+    only then moved to their names, the TOML file last. Names of arrays' files say what is in them, so that no file
+    that stood there is overwritten before the TOML file: whatever fails, and whoever else writes there, it belongs to
+    its arrays. Then those that nothing refers to any more are removed.
 
     Raises:
         CaseError: a path that cannot be written; a layer, a loss or an optimizer that is not one of the package's;
@@ -43,6 +49,7 @@ def save_case(case: Case, path: str | os.PathLike[str]) -> None:
     if path.suffix != SUFFIX:
         raise CaseError(f"a path that ends in {SUFFIX!r}", repr(str(path)))
     contents = files_of(case, path.stem)
+    before = beside(path)
     try:
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
             for name, data in contents.items():
@@ -51,8 +58,19 @@ def save_case(case: Case, path: str | os.PathLike[str]) -> None:
                 raise RuntimeError(f"{case.name!r} did not read back as it was written; nothing was kept")
             for name in contents:
                 os.replace(Path(folder, name), path.parent / name)
+        for name in before - beside(path):
+            Path(path.parent, name).unlink(missing_ok=True)
     except OSError as error:
         raise CaseError("a path that can be written", error.strerror or str(error), file=str(path)) from None
+
+
+def beside(path: Path) -> set[str]:
+    """The files of arrays that a case file refers to and that were written with it."""
+    mine = re.compile(rf'file = "({re.escape(path.stem)}\.(?:weights|data(?:\.\d+)?)\.[0-9a-f]{{8}}\.safetensors)"')
+    try:
+        return {found[1] for found in mine.finditer(path.read_text(encoding="utf-8", errors="replace"))}
+    except OSError:
+        return set()
 
 
 def same_case(a: Case, b: Case) -> bool:
@@ -101,11 +119,22 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
     Raises:
         CaseError: something that a file cannot say.
     """
-    table, beside = told(case, stem)
-    return {**{name: as_tensors(arrays) for name, arrays in beside.items()}, f"{stem}{SUFFIX}": as_toml(table)}
+
+    def called(what: str, arrays: Mapping[str, Array]) -> str:
+        return f"{stem}.{what}.{sha256(as_tensors(arrays)).hexdigest()[:8]}.safetensors"
+
+    table, arrays = told(case, called)
+    return {**{name: as_tensors(named) for name, named in arrays.items()}, f"{stem}{SUFFIX}": as_toml(table)}
 
 
-def told(case: Case, stem: str) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
+def in_a_trace(what: str, arrays: Mapping[str, Array]) -> str:
+    """What the file of some arrays would be called where it stands in a trace."""
+    return f"case.{what}.safetensors"
+
+
+def told(
+    case: Case, called: Callable[[str, Mapping[str, Array]], str] = in_a_trace
+) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
     """What a file says of the case, and the arrays that stand beside it: by the name of their file, and their own.
 
     Raises:
@@ -121,7 +150,7 @@ def told(case: Case, stem: str) -> tuple[dict[str, Any], dict[str, dict[str, Arr
         if inline or not arrays:
             flat = what == "weights"
             return {name: array.tolist() for name, array in arrays.items()} if flat else in_tables(arrays)
-        name = f"{stem}.{what}.safetensors"
+        name = called(what, arrays)
         beside[name] = dict(arrays)
         return {"file": name}
 

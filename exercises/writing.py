@@ -124,7 +124,7 @@ def step_of(case: Case, *, solved: bool, slip: str = "", fused: bool = False) ->
     numbers = {name: getattr(more.optimizer, name) for name in optimizer.follows if name != "learning_rate"}
     kept = {"t": "step", "m": "first_moment", "v": "second_moment"} if optimizer.forward else {}
     remembered = ", ".join(f'f"{{name}}.{slot}": {name}' for name, slot in kept.items())
-    backward = [
+    backward: list[dict[str, Any]] = [
         {
             "heading": f"{part.name}{': given' if given else ''}",
             "given": given,

@@ -38,7 +38,7 @@ def pack(trace: Trace, path: Path) -> None:
         CaseError: a case that no file can say, as of a layer that is not the package's own.
     """
     assert trace.case is not None
-    table, files = told(trace.case, "case")
+    table, files = told(trace.case)
     beside = {f"{file}/{name}": array for file, named in files.items() for name, array in named.items()}
     tensors = {**trace.given, **trace.tensors}
     contents = Contents(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -852,11 +854,43 @@ def test_built_in_case_survives_saving(name: str, dtype: str, tmp_path: Path) ->
 def test_large_arrays_go_beside_the_file(batches: int, tmp_path: Path) -> None:
     case = wide_case("float32", batches)
     save_case(case, tmp_path / "big.toml")
-    data = ["big.data.safetensors"] if batches == 1 else ["big.data.0.safetensors", "big.data.1.safetensors"]
-    assert sorted(os.listdir(tmp_path)) == sorted(["big.toml", "big.weights.safetensors", *data])
+    data = ["data"] if batches == 1 else ["data.0", "data.1"]
+
+    def kinds() -> list[str]:
+        return sorted(re.sub(r"\.[0-9a-f]{8}\.", ".*.", name) for name in os.listdir(tmp_path))
+
+    assert kinds() == sorted(["big.toml", *(f"big.{what}.*.safetensors" for what in ("weights", *data))])
     assert same_case(load_case(tmp_path / "big.toml"), case)
     save_case(case.with_steps(1), tmp_path / "big.toml")
     assert same_case(load_case(tmp_path / "big.toml"), case.with_steps(1))
+
+
+def test_saving_anew_leaves_no_arrays_of_before_and_what_is_not_its_own(tmp_path: Path) -> None:
+    save_case(wide_case("float64"), tmp_path / "big.toml")
+    (tmp_path / "big.weights.safetensors").write_bytes(b"somebody else's")
+    before = set(os.listdir(tmp_path))
+    save_case(wide_case("float32"), tmp_path / "big.toml")
+    kept = before & set(os.listdir(tmp_path))
+    assert kept == {"big.toml", "big.weights.safetensors"}
+    assert len(os.listdir(tmp_path)) == 4
+
+
+def test_case_and_arrays_belong_together_when_it_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a kill between two files: what stood there is still there, whole."""
+    before = wide_case("float64")
+    changed = replace(before, weights={name: 2 * value for name, value in before.weights.items()})
+    save_case(before, tmp_path / "big.toml")
+    moved = os.replace
+
+    def cut_short(source: Any, place: Any) -> None:
+        if str(place).endswith(".toml"):
+            raise OSError(errno.EIO, "cut short")
+        moved(source, place)
+
+    monkeypatch.setattr(os, "replace", cut_short)
+    with pytest.raises(CaseError, match=r"cut short|Input/output"):
+        save_case(changed, tmp_path / "big.toml")
+    assert same_case(load_case(tmp_path / "big.toml"), before)
 
 
 def wide_case(dtype: str, batches: int = 1) -> Case:

@@ -539,6 +539,29 @@ def test_of_four_writers_at_once_one_is_there_whole(tmp_path: Path) -> None:
     assert cc.load_trace(tmp_path / "a.trace").source in "0123"
 
 
+SAVE_CASES = """
+import sys
+import numpy as np
+import crosscheck as cc
+number = int(sys.argv[1])
+wide = cc.Case("wide", [cc.Node("a", cc.Dense(40, 30))], cc.MeanSquaredError(), cc.SGD(0.5),
+    weights={"a.weight": np.full((40, 30), number), "a.bias": np.full(30, number)},
+    batches=[cc.Batch(np.full((2, 40), number), np.full((2, 30), number))])
+for _ in range(10):
+    cc.save_case(wide, "a.toml")
+"""
+
+
+def test_of_four_writers_of_a_case_at_once_one_is_there_whole(tmp_path: Path) -> None:
+    """Its arrays stand in files of their own."""
+    commands = [[sys.executable, "-c", SAVE_CASES, str(number)] for number in range(4)]
+    processes = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) for command in commands]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 4
+    case = cc.load_case(tmp_path / "a.toml")
+    numbers = {float(array.flat[0]) for array in (*case.weights.values(), case.batch(0).inputs, case.batch(0).targets)}
+    assert len(numbers) == 1
+
+
 def test_what_is_written_may_be_read_by_whom_the_process_lets(recorded: cc.Trace, tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:

@@ -32,7 +32,7 @@ class Inputs:
         Raises:
             CaseError: no file can say it.
         """
-        table, beside = told(case, "case")
+        table, beside = told(case)
         arrays = {f"{file}/{name}": in_rows(array) for file, named in beside.items() for name, array in named.items()}
         hashes = zip(arrays.items(), sha256_of(arrays.values()), strict=True)
         return cls(table, {name: Entry.of(name, array, sha256) for (name, array), sha256 in hashes})

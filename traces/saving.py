@@ -38,7 +38,7 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
     if trace.case is None:
         raise CaseError("a trace that holds the case that was run", "one without", key="case")
     require_names(trace)
-    table, beside = told(trace.case, "case")
+    table, beside = told(trace.case)
     arrays = {f"{file}/{name}": array for file, named in beside.items() for name, array in named.items()}
     stored = {name: storable(array, name) for name, array in {**arrays, **trace.given, **trace.tensors}.items()}
     head = Head(
