@@ -1070,6 +1070,13 @@ def test_masks_are_drawn_that_show_and_hide(mask: Literal["boolean", "additive"]
     assert (layer.draw_given(generator, "mask", (5, 1)) > -1e3).all()
 
 
+def test_what_a_layer_is_given_is_0_or_1_unless_it_says_otherwise() -> None:
+    drawn = cc.Relu().draw_given(np.random.Generator(np.random.PCG64(8)), "open", (1000,))
+    assert drawn.dtype == np.float64
+    assert set(np.unique(drawn)) == {0, 1}
+    assert 400 < drawn.sum() < 600
+
+
 def test_what_is_dropped_is_drawn() -> None:
     drawn = cc.Dropout(0.25).draw_given(np.random.Generator(np.random.PCG64(8)), "mask", (1000,))
     assert set(drawn) == {0, 1}
