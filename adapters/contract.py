@@ -108,6 +108,9 @@ class Adapter(ABC):
     parts: ClassVar[Mapping[str, Part]]
     """Every layer, loss, clipping and optimizer that the framework can express, by its kind."""
 
+    compiles: ClassVar[bool] = False
+    """Whether a compiler fuses operations, so that numbers may be rounded only when they are handed back."""
+
     at_kinks: ClassVar[Mapping[str, Callable[[Any], Mapping[str, str]]]] = {}
     """By the kind of a layer, which conventions at kinks the framework has, whatever those of the layer are."""
 
@@ -172,7 +175,8 @@ class Adapter(ABC):
             raise Unsupported(reason)
         trace = self.run(case, device)
         trace.source, trace.case = self.name, case
-        trace.environment = {**self.environment(device), **trace.environment}
+        compiled = {"compiled": True} if self.compiles else {}
+        trace.environment = {**self.environment(device), **compiled, **trace.environment}
         return trace
 
     def unsupported(self, case: Case, device: str = "cpu") -> str:

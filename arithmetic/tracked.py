@@ -189,6 +189,12 @@ class Tracked(Arithmetic):
         return cls.pair(np.asarray(value), variance)
 
     @classmethod
+    def recorded(cls, value: Any) -> Any:
+        """An array as it is, with the variance of the one rounding with which it was written down; see ``lift``."""
+        exact = cls.lift(value)
+        return cls.pair(exact.value, cls.fresh(exact.value)) if isinstance(exact, Tracked) else exact
+
+    @classmethod
     def flushed(cls, value: Any) -> Variance:
         """Variance of what is given, of which a subnormal number may count as 0."""
         below = (np.abs(value) < cls.normal) & (value != 0)

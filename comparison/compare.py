@@ -101,7 +101,7 @@ class Comparison:
         whether the subject must give it.
         """
         own = self.comparable(subject)
-        local = self.local(own)
+        local = self.local(own, compiled=bool(subject.environment.get("compiled")))
         arrays: dict[str, Arrays] = {}
         tensors = [self.tensor(name, subject, own, local.get(name), kinds, arrays) for name in self.names]
         beyond = [name for name in subject if name not in self.baseline.tensors and wanted(self.only, name)]
@@ -158,8 +158,12 @@ class Comparison:
             and np.shape(subject[name]) == np.shape(self.baseline[name])
         }
 
-    def local(self, own: Mapping[str, Array]) -> dict[str, Found]:
-        """Each tensor against what the reference's operation makes of the subject's own inputs to it."""
+    def local(self, own: Mapping[str, Array], *, compiled: bool = False) -> dict[str, Found]:
+        """Each tensor against what the reference's operation makes of the subject's own inputs to it.
+
+        What disagrees is judged again: where a compiler has fused the subject's operations with inputs that it may
+        have rounded later, and then with the masks open that rounding leaves undecided.
+        """
         case = self.baseline.case
         if case is None or self.baseline.source != "reference":
             return {}
@@ -169,17 +173,27 @@ class Comparison:
             if name in own:
                 found[name] = self.found(name, expected, own[name])
 
+        def judge_again(name: str, expected: Expected) -> None:
+            if name in found and found[name].outcome == "disagree":
+                judge(name, expected)
+
         def judge_undecided(name: str, expected: Expected) -> None:
             if name in found and found[name].outcome == "disagree":
                 found[name] = self.reconsidered(name, found[name], expected, own[name])
 
+        def failing() -> Case | None:
+            """The case with nothing but the operations that fail."""
+            disagree = {name for name, one in found.items() if one.outcome == "disagree"}
+            at_fault = [operation for operation in self.operations if not disagree.isdisjoint(operation.outputs)]
+            return reduced(case, self.operations, own, at_fault) if disagree else None
+
         self.tolerance.local(case, own, judge)
-        disagree = {name for name, one in found.items() if one.outcome == "disagree"}
-        if disagree:
+        if compiled and (left := failing()):
+            self.tolerance.local(left, own, judge_again, compiled=True)
+        if left := failing():
             # A mask on what the subject recorded is decided by its own values; rounding may leave any other open, and
             # whether what it did not record has overflowed.
-            failing = [operation for operation in self.operations if not disagree.isdisjoint(operation.outputs)]
-            self.tolerance.local(reduced(case, self.operations, own, failing), own, judge_undecided, undecided=True)
+            self.tolerance.local(left, own, judge_undecided, undecided=True, compiled=compiled)
         return found
 
     def end_to_end(self, name: str, own: Array) -> Found:

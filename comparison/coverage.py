@@ -124,7 +124,7 @@ class Watched:
     """Whose tensors these are."""
     rule: Computed = field(default_factory=Computed)
     beyond: set[str] = field(default_factory=set)
-    """The tensors beyond the limit, whose elements count once what rounding leaves undecided is open."""
+    """The tensors beyond the limit so far, whose elements count when they are judged again."""
 
     @property
     def limit(self) -> float:
@@ -133,16 +133,26 @@ class Watched:
     def expect(self, trace: Trace, *, undecided: bool = False) -> Mapping[str, Expected]:
         return self.rule.expect(trace, undecided=undecided)
 
-    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+    def local(
+        self,
+        case: Case,
+        own: Mapping[str, Array],
+        judge: Judge,
+        *,
+        undecided: bool = False,
+        compiled: bool = False,
+    ) -> bool:
         kinds = {name: operation.kind for operation in self.operations for name in operation.outputs}
+        again = undecided or compiled
 
         def both(name: str, expected: Expected) -> None:
-            if name in own:
-                seen = self.coverage.of(self.subject, case.dtype, kinds[name])
-                if not undecided and distance(expected, own[name]) > self.limit:
-                    self.beyond.add(name)
-                elif undecided == (name in self.beyond):
+            if name in own and (name in self.beyond or not again):
+                if undecided or distance(expected, own[name]) <= self.limit:
+                    self.beyond.discard(name)
+                    seen = self.coverage.of(self.subject, case.dtype, kinds[name])
                     seen.add(expected, own[name], case.name, self.limit)
+                else:
+                    self.beyond.add(name)
             judge(name, expected)
 
-        return self.rule.local(case, own, both, undecided=undecided)
+        return self.rule.local(case, own, both, undecided=undecided, compiled=compiled)

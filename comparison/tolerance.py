@@ -49,9 +49,18 @@ class Tolerance(Protocol):
         """
         ...
 
-    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+    def local(
+        self,
+        case: Case,
+        own: Mapping[str, Array],
+        judge: Judge,
+        *,
+        undecided: bool = False,
+        compiled: bool = False,
+    ) -> bool:
         """Tell ``judge`` what to expect of each tensor from the subject's own inputs to its operation.
 
+        With ``compiled`` the subject may have gone on with numbers that it rounded only when it wrote them down.
         False, and nothing told, where the rule cannot say.
         """
         ...
@@ -62,7 +71,8 @@ class Computed:
     """The tolerance that rounding itself demands: the reference's code, run on arrays that track their rounding.
 
     An end-to-end sigma follows a tensor's rounding from the initial weights; a local one that of its operation
-    alone, whose inputs are the subject's own and count as exact.
+    alone, whose inputs are the subject's own and count as exact. Where a compiler has fused operations they are what
+    was written down, and may have been used before they were rounded: a product and a sum become one instruction.
     """
 
     limit: float = 8.0
@@ -86,7 +96,15 @@ class Computed:
                 others[name] = Expected(value, expected[name].sigma * TWO_PARTIES)
         return others
 
-    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+    def local(
+        self,
+        case: Case,
+        own: Mapping[str, Array],
+        judge: Judge,
+        *,
+        undecided: bool = False,
+        compiled: bool = False,
+    ) -> bool:
         if case.dtype not in COMPUTED_DTYPES:
             return False
 
@@ -94,7 +112,7 @@ class Computed:
             if isinstance(made, Tracked):  # what an idle layer makes is not
                 judge(name, expectation(made, case.dtype))
 
-        follow(case, own, see, undecided=undecided)
+        follow(case, own, see, undecided=undecided, compiled=compiled)
         return True
 
 
@@ -111,6 +129,7 @@ def follow(
     see: Callable[[str, Array], None],
     *,
     undecided: bool = False,
+    compiled: bool = False,
     start: Start = Training,
 ) -> None:
     """One run of the reference on tracked arrays: each tensor is seen, then gives way to the subject's own.
@@ -118,6 +137,7 @@ def follow(
     What the subject did not record carries its rounding on. With nothing recorded this is the end-to-end run.
     """
     arithmetic = tracked(case.dtype, spread=undecided)
+    lift = arithmetic.recorded if compiled else arithmetic.lift
 
     def keep(name: str, made: Array) -> Array:
         given = is_given(name)
@@ -125,8 +145,8 @@ def follow(
             see(name, made)
         if not given and name not in own:
             return made
-        exact: Array = arithmetic.lift(made if given else own[name])
-        return exact
+        lifted: Array = arithmetic.lift(made) if given else lift(own[name])
+        return lifted
 
     with np.errstate(all="ignore"):
         start(with_rounded_rates(case), keep).run()
@@ -178,7 +198,15 @@ class EpsilonTable:
         parties = 1.0 if trace.source == "reference" else TWO_PARTIES
         return {n: Expected(array, self.sigma(array, trace.dtype_of(n)) * parties) for n, array in arrays.items()}
 
-    def local(self, case: Case, own: Mapping[str, Array], judge: Judge, *, undecided: bool = False) -> bool:
+    def local(
+        self,
+        case: Case,
+        own: Mapping[str, Array],
+        judge: Judge,
+        *,
+        undecided: bool = False,
+        compiled: bool = False,
+    ) -> bool:
         return False
 
     def sigma(self, reference: Array, dtype: str) -> float:

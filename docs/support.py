@@ -217,6 +217,8 @@ def ran(candidate: Candidate, dtype: str, changed: Mapping[str, Any], adapter: A
         case = candidate.case(dtype, changed)
     except CaseError as error:
         return {"verdict": "unsupported", "reason": str(error)}
+    if case.name not in built_in():
+        case = adapter.followed(case)  # in bfloat16 an input soon lies at a kink exactly, as a bound of hardtanh
     subject = check(case, [adapter.name]).subjects[adapter.name] if changed else compared(case, adapter.name)
     result: Result = {"verdict": subject.verdict}
     if subject.verdict == "agree":

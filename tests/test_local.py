@@ -7,6 +7,7 @@ from dataclasses import replace
 import crosscheck as cc
 import numpy as np
 import pytest
+from crosscheck.cases.random import random_case
 from crosscheck.comparison.agreement import describe
 from numpy.typing import NDArray
 
@@ -186,3 +187,46 @@ def test_overflow_is_expected_where_the_dtype_overflows() -> None:
     assert np.isinf(trace["0/forward/y"]).any()
     forward = next(t for t in found(case, copy_of(case)).tensors if t.name == "0/forward/y")
     assert (forward.verdict, forward.inf) == ("agree", (1, 1))
+
+
+# ----------------------------------------------------------------------------------------------------- fused operations
+
+
+def verdict_of_a_sum(*, compiled: bool, factor: float = 1.0) -> str:
+    """Of a subject that adds up two nearly opposite parts of a gradient, the first before it is rounded.
+
+    As where a product and a sum are one instruction. The sum is taken times a factor.
+    """
+    reference = cc.record(cc.load_case("residual", dtype="float32"))
+    total, first, second = (f"0/backward/{name}" for name in ("input", "input->first", "input->u"))
+    generator = np.random.default_rng(3)
+    exact = generator.uniform(0.5, 1, reference[total].shape)
+    other = (-exact * (1 + 2.0**-10)).astype("float32")
+    made = {
+        **{name: reference[name] for name in reference},
+        first: exact.astype("float32"),
+        second: other,
+        total: (factor * (exact + other)).astype("float32"),
+    }
+    environment = {"compiled": True} if compiled else {}
+    subject = cc.Trace("fused", reference.case, environment, made)
+    (found,) = cc.compare(reference, subject).subjects.values()
+    return next(tensor.local for tensor in found.tensors if tensor.name == total)
+
+
+def test_what_was_added_before_it_was_rounded_agrees_where_operations_are_fused() -> None:
+    assert verdict_of_a_sum(compiled=True) == "agree"
+    assert verdict_of_a_sum(compiled=False) == "disagree"
+
+
+def test_fused_operations_hide_no_more_than_that() -> None:
+    assert verdict_of_a_sum(compiled=True, factor=1.01) == "disagree"
+
+
+def test_jax_may_fuse_a_product_and_a_sum() -> None:
+    """Two uses of a mish, whose gradients nearly cancel: its sum is nearer to the truth than that of what is shown."""
+    pytest.importorskip("jax")
+    case = random_case(2, kind="glu", dtype="float32")
+    found = cc.check(case, ["jax"]).subjects["jax"]
+    assert found.environment["compiled"] is True
+    assert found.verdict == "agree"

@@ -137,6 +137,7 @@ class Jax(contract.Adapter):
     name: ClassVar[str] = "jax"
     dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "bfloat16", "float32", "float64"})
     parts: ClassVar[Mapping[str, contract.Part]] = {**LAYERS, **LOSSES, **CLIPS, **OPTIMIZERS}
+    compiles: ClassVar[bool] = True
     at_kinks = AT_KINKS
 
     def devices(self) -> tuple[str, ...]:
@@ -232,6 +233,7 @@ class JaxEager(Jax):
     """JAX as it runs by itself: operation by operation."""
 
     name: ClassVar[str] = "jax.eager"
+    compiles: ClassVar[bool] = False
 
     def compiled(self, function: Callable[..., Any], fixed: int) -> Callable[..., Any]:
         return function

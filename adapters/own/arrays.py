@@ -31,6 +31,8 @@ def keep(trace: Trace, name: str, value: Any, dtype: str, where: str) -> Array:
             number = cast(np.asarray(value, np.longdouble), dtype)
             return trace.keep(name, number, dtype if dtype == "bfloat16" else "")
     own = ""
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        trace.environment["compiled"] = True  # it may have been, which nobody can tell by the array
     if hasattr(value, "detach"):  # a tensor of PyTorch's: with a history or on a device it refuses the protocol
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":  # NumPy lacks it

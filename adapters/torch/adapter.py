@@ -240,6 +240,7 @@ class TorchCompile(Torch):
     """PyTorch compiled as one graph: ``torch.compile(module, fullgraph=True)``."""
 
     name: ClassVar[str] = "torch.compile"
+    compiles: ClassVar[bool] = True
 
     def problem(self) -> str:
         compiler = os.environ.get("CXX")
