@@ -26,6 +26,8 @@ sqrt                ``min(q / 4v, s) + fresh``: near 0 an error of s moves the r
                     is less than 12 sigma below 0 counts as 0
 comparison          0: a mask is decided by the values; spread over both (variance 1) within 12 sigma and for NaN, when
                     asked for
+exp                 that of any f; at least ``v^2``, when open masks are asked for, where ``1 / v`` overflows: another
+                    form of the same formula has 0 there
 overflow            0: the next operation goes on with the value, as if it were kept in a wider format; infinite, when
                     asked for, where it or a sum on the way to it may be larger than the largest number
 ==================  ===================================================================================================
@@ -475,6 +477,15 @@ def _function(name: str, function: Callable[[Any], Any], slope: Callable[[Any, A
 
 
 @elementwise
+def _exp(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
+    value = np.exp(a)
+    variance = (times(value, q) if isinstance(q, np.ndarray) else 0.0) + cls.fresh(value, K["exp"])
+    if cls.spread:  # who divides by exp(-a) instead has 0 where that overflows
+        variance = np.where(value * cls.largest < 1, np.maximum(variance, value * value), variance)
+    return value, variance
+
+
+@elementwise
 def _erf(cls: type[Tracked], a: Any, q: Variance) -> tuple[Any, Variance]:
     value = erf(a)
     passed = times(2 / math.sqrt(math.pi) * np.exp(-a * a), q)
@@ -821,7 +832,7 @@ Tracked.RULES = {
     "absolute": _absolute,
     "square": _square,
     "maximum": _maximum,
-    "exp": _function("exp", np.exp, lambda x, y: y),
+    "exp": _exp,
     "expm1": _function("expm1", np.expm1, lambda x, y: 1 + y),
     "log": _function("log", np.log, lambda x, y: 1 / x),
     "log1p": _function("log1p", np.log1p, lambda x, y: 1 / (1 + x)),

@@ -83,6 +83,38 @@ def test_in_a_wider_dtype_the_same_is_decided() -> None:
     assert verdicts(case, copy_of(case, **{"0/forward/loss": wrong}))["0/forward/loss"] == "disagree"
 
 
+def gate(dtype: str) -> cc.Case:
+    """Sigmoids of -12, -10 and 2, the first of which is 6e-6."""
+    return cc.Case(
+        name="gate",
+        nodes=(cc.Node("a", cc.Dense(1, 3, bias=False)), cc.Node("b", cc.Sigmoid())),
+        loss=cc.MeanSquaredError("sum"),
+        optimizer=cc.SGD(2.0**-10),
+        weights={"a.weight": [[-12.0, -10.0, 2.0]]},
+        batches=(cc.Batch([[1.0]], [[0.5, 0.5, 0.5]]),),
+        dtype=dtype,
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "element", "made", "verdict"),
+    [
+        ("float16", 0, 0.0, "kink"),  # 1 / (1 + exp(12)), where exp(12) is infinite
+        ("float16", 0, 1e-4, "disagree"),
+        ("float16", 1, 0.0, "disagree"),  # exp(10) is a number
+        ("float16", 2, 0.875, "disagree"),
+        ("float32", 0, 0.0, "disagree"),
+    ],
+)
+def test_what_divides_by_an_exponential_may_be_0_where_that_overflows(
+    dtype: str, element: int, made: float, verdict: str
+) -> None:
+    case = gate(dtype)
+    y = np.array(run(case)["0/forward/b"])
+    y[0, element] = made
+    assert verdicts(case, copy_of(case, **{"0/forward/b": y}))["0/forward/b"] == verdict
+
+
 def test_an_operand_that_may_have_overflowed_makes_what_may_be_anything() -> None:
     large = OPEN.lift(np.array([300.0, 200.0])) * 250  # 75000, which float16 has not, and 50000
     for made in (

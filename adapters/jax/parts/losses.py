@@ -47,7 +47,7 @@ def over_classes(
         return rows
     if loss.reduction == "sum":
         return jnp.sum(rows)
-    count = jnp.sum(kept, dtype=rows.dtype) if loss.ignored_rows == "left_out" else rows.size
+    count = jnp.sum(kept) if loss.ignored_rows == "left_out" else rows.size
     if loss.class_weights and loss.weighted_mean == "weights":
         count = jnp.sum(jnp.where(kept, mass, 0))
     return jnp.sum(rows) / (count * (classes if loss.reduction == "mean_over_outputs" else 1))
