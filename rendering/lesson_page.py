@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -11,12 +12,24 @@ from pygments.lexers.python import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, String
 
 from .. import __version__
-from ..lesson.lesson import Card, Excerpt, Framework, Lesson, Opening, Piece, Seen, Story, Term
+from ..lesson.lesson import (
+    Card,
+    Excerpt,
+    Framework,
+    Lesson,
+    Opening,
+    Piece,
+    Seen,
+    Story,
+    Term,
+    Theirs,
+    called_in_print,
+)
 from ..lesson.symbols import Name as Named
 from ..lesson.symbols import Symbols
 from ..reference.errors import printable
 from .catalogue import entry
-from .lesson_words import choices, framework_name, said_in, said_of
+from .lesson_words import choices, said_in, said_of
 from .mathml import derivative, formulas, set_piece, to_mathml, with_formulas
 from .network import Drawing, draw
 from .numbers import digits
@@ -89,7 +102,7 @@ class View:
 
     def framework(self, name: str) -> str:
         """A framework as its users call it."""
-        return framework_name(name)
+        return called_in_print(name)
 
     def heading(self, framework: Framework) -> str:
         """A framework with its version."""
@@ -207,6 +220,14 @@ class View:
     def verdict(self, card: Card, framework: str) -> tuple[str, str, str]:
         """What is said of a framework's tensors of a card: a colour, a glyph, the words."""
         return said_of([made.theirs[framework] for made in card.makes])
+
+    def said(self, theirs: Sequence[Theirs]) -> tuple[str, str, str]:
+        """What is said of some tensors of a framework: a colour, a glyph, the words."""
+        return said_of(theirs)
+
+    def loss(self, value: float) -> str:
+        """A loss, in as many digits as tell two apart that are nearly the same."""
+        return digits(value, 9)
 
     def term(self, term: Term) -> Markup:
         """A product: the names, and below them the numbers."""

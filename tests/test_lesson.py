@@ -18,8 +18,10 @@ from crosscheck.cli.explain import step_through
 from crosscheck.faults import faults_of
 from crosscheck.lesson.excerpts import Known, excerpt, recognised
 from crosscheck.lesson.explain import explain
-from crosscheck.lesson.lesson import Lesson
+from crosscheck.lesson.functions import function, jacobian
+from crosscheck.lesson.lesson import Lesson, called_in_print
 from crosscheck.lesson.mistakes import Mistakes, visibility
+from crosscheck.lesson.switch import switch
 from crosscheck.lesson.symbols import Name, Symbols
 from crosscheck.lesson.unfolding import Derivatives, Element, small_enough
 from crosscheck.reference import run
@@ -31,6 +33,8 @@ from typer.testing import CliRunner
 
 SMALL = ("article", "article-batch", "mazur", "mlp", "residual", "several-losses", "probabilities", "clipping")
 """Cases that are small enough to be written out element by element."""
+
+FRAMEWORKS = ("torch", "jax")
 
 OTHERS = ("tied", "lenet", "gru", "normalisations", "accumulation", "heads")
 """Cases that are not, each with layers of its own."""
@@ -364,11 +368,57 @@ def test_the_hook_has_the_same_first_number_twice(lesson: Lesson) -> None:
     assert [round(number, 8) for number in right.numbers] == [-0.70771982, 0.03001013, 0.67770969]
 
 
-def test_mazurs_erratum_is_computed() -> None:
-    (piece,) = alone("mazur").pieces["update"]
-    ((_, (printed, right, early)),) = piece.grids[0].rows
-    assert f"{early:.9f}" == f"{printed:.9f}"
-    assert f"{right:.9f}" != f"{printed:.9f}"
+@pytest.mark.parametrize("name", ["mazur", "article", "article-batch"])
+def test_the_switch_has_the_step_both_ways(name: str) -> None:
+    case = cc.load_case(name).with_steps(2)
+    early = next(fault for fault in faults_of(case) if fault.name == "updated_too_early")
+    right, wrong = run(case), run(case, early.start)
+    both = alone(name).switch
+    assert both is not None
+    assert both.loss == (right["1/forward/loss"], wrong["1/forward/loss"])
+    changed = [tensor for tensor in right if tensor.startswith("0/") and (right[tensor] != wrong[tensor]).any()]
+    assert [str(row.symbol) for row in both.rows] == [str(Symbols(case).tensor(tensor)) for tensor in changed]
+    for row, tensor in zip(both.rows, changed, strict=True):
+        assert row.first != row.at_once
+        assert row.apart == np.abs(right[tensor] - wrong[tensor]).max()
+        assert set(row.first) <= set(right[tensor].ravel())
+        assert set(row.at_once) <= set(wrong[tensor].ravel())
+
+
+def test_mazurs_text_prints_the_loss_of_updating_at_once() -> None:
+    both = alone("mazur").switch
+    assert both is not None
+    assert [f"{loss:.9f}" == "0.291027924" for loss in both.loss] == [False, True]
+    assert "digit for digit" in both.note
+
+
+def test_where_updating_at_once_changes_nothing_there_is_no_switch() -> None:
+    case = replace(cc.load_case("mazur"), frozen=("h.weight", "o.weight"))
+    assert case.trained
+    assert switch(case) is None
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", ["relu", "tanh", "softmax and its Jacobian"])
+def test_the_functions_of_part_one_stand_beside_the_frameworks(lesson: Lesson, name: str, framework: str) -> None:
+    """Their value and their derivative, from a run of each; the article's vector among them."""
+    pytest.importorskip(framework)
+    piece = next(piece for piece in lesson.pieces["part one"] if piece.title == name)
+    assert [one.verdict for one in piece.theirs[framework]] == ["agree", "agree"]
+    rows = {row: np.array(values) for grid in piece.grids for row, values in grid.rows}
+    theirs = [row for row in rows if row.endswith(f", {called_in_print(framework)}")]
+    assert len(theirs) == (4 if "Jacobian" in name else 2)
+    for row in theirs:
+        np.testing.assert_allclose(rows[row], rows[row.partition(",")[0]], rtol=0, atol=1e-15)
+
+
+def test_the_functions_of_part_one_are_right() -> None:
+    x = np.array([-0.5, 0.25, 2.0])
+    tanh, softmax = function(cc.Tanh(), x, ()), jacobian(cc.Softmax(), x, ())
+    np.testing.assert_array_equal(tanh.value[0], np.tanh(x))
+    np.testing.assert_allclose(tanh.derivative[0], 1 - np.tanh(x) ** 2, rtol=1e-15)
+    y = np.exp(x) / np.exp(x).sum()
+    np.testing.assert_allclose(softmax.derivative, np.diag(y) - np.outer(y, y), atol=1e-15)
 
 
 def test_the_third_of_the_loss_is_a_third_of_every_gradient(lesson: Lesson) -> None:

@@ -324,6 +324,25 @@ def test_drawings_of_every_shape_are_small_and_the_same_twice(shape: tuple[int, 
         assert "each cell shows the worst of 4 × 3 elements" in made[0].words
 
 
+def test_a_tensor_of_another_shape_shows_both_sides() -> None:
+    page = to_html(agreement_with(lambda array: array.T))
+    (shown,) = re.findall(r"<article.*?</article>", page, flags=re.DOTALL)
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", shown) == ["Reference", "Subject"]
+    assert "Heat map of the subject, 3 × 4." in shown
+    right = cc.record("article")["0/gradient/o.weight"]
+    for array in (right, right.T):
+        assert ", ".join(str(one) for one in array.ravel()[:10]) in shown
+    assert "they cannot be held against each other" in shown
+
+
+def test_a_tensor_of_another_dtype_shows_how_far_its_values_are_off() -> None:
+    page = to_html(agreement_with(lambda array: array.astype(np.float32)))
+    (shown,) = re.findall(r"<article.*?</article>", page, flags=re.DOTALL)
+    assert len(re.findall("<img", shown)) == 4
+    assert "The 10 worst of 12 elements" in shown
+    assert re.search(r"<dt>subject</dt><dd[^>]*>float32</dd>", shown)
+
+
 def test_not_finite_elements_are_mapped() -> None:
     arrays = agreement_with(with_nan).subjects["copy"].arrays["0/gradient/o.weight"]
     made = drawings(Elements(arrays, 8.0))

@@ -11,6 +11,7 @@ import crosscheck
 from sphinx.application import Sphinx
 from sphinx.util.inspect import TypeAliasForwardRef
 
+from handbook.formulas import formula
 from handbook.pages import API, documented
 
 project = "crosscheck"
@@ -84,6 +85,7 @@ def raises(app: Sphinx, what: str, name: str, thing: object, options: Any, lines
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_role("formula", formula)
     app.connect("autodoc-process-signature", signed)
     app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", raises)

@@ -37,12 +37,22 @@
     picture(stop);
     follow();
     light();
+    reachable();
     if (!quietly) {
       live.textContent = `${one(".eyebrow", stop).textContent.trim()}: ${title}`;
       const top = one(".stage").getBoundingClientRect().top;
       if (top < -8 || top > innerHeight / 2) one(".stage").scrollIntoView({ block: "start" });
       remember();
     }
+  }
+
+  // What is wider than its place is scrolled by keyboard too.
+  const wider = ".scroll, .formula, .formulas, .unfolded ol, .story, .question, pre, .network";
+  function reachable() {
+    all(wider).forEach((part) => {
+      if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
+      else part.removeAttribute("tabindex");
+    });
   }
 
   // The drawing of the step at hand, and in it the nodes of the card at hand.
@@ -178,6 +188,10 @@
     if (question.closest(".stop")) question.closest(".stop").classList.add("answered");
   }));
 
+  all(".switch").forEach((both) => both.addEventListener("change", () => {
+    live.textContent = one(".after-step", both).innerText.trim();
+  }));
+
   all(".stop details.reveal").forEach((details) => details.addEventListener("toggle", () => {
     if (details.open) details.closest(".stop").classList.add("answered");
   }));
@@ -192,6 +206,8 @@
     show(true);
     if (kept.has("step")) one(".stage").scrollIntoView({ block: "start" });
   }
+  document.addEventListener("toggle", reachable, true);
+  addEventListener("resize", reachable);
   addEventListener("hashchange", restore);
   restore();
 })();
