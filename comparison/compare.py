@@ -388,9 +388,17 @@ def agreement_of(
         dtype=case.dtype if case else "",
         steps=case.steps if case else 0,
         about=case.about if case else "",
-        environment={**here(), **comparison.baseline.environment, "baseline": comparison.baseline.source},
+        environment=environment_of(comparison.baseline),
         limit=comparison.tolerance.limit,
         network=network_of(case, comparison.operations),
         subjects=subjects,
         truth=truth,
     )
+
+
+def environment_of(baseline: Trace) -> dict[str, Any]:
+    """Where a baseline was computed: the reference here, with this NumPy; another where it says."""
+    own = dict(baseline.environment)
+    if baseline.source == "reference":
+        own.pop("version", None)  # that is NumPy's
+    return {**here(), **own, "baseline": baseline.source}

@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -33,6 +34,7 @@ class Code:
         return f"{self.file}, line {self.line}"
 
 
+@cache
 def code_of(function: Callable[..., Any]) -> Code:
     """A function as it is written.
 
@@ -50,6 +52,7 @@ def code_of(function: Callable[..., Any]) -> Code:
     return Code(dedent("".join(lines)).rstrip(), file, first)
 
 
+@cache
 def mistake_of(mistake: type, *, stop: type) -> Code:
     """What a class of mistakes does otherwise, with the classes it takes that from: those between it and ``stop``.
 

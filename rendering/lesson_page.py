@@ -32,7 +32,7 @@ from .catalogue import entry
 from .lesson_words import choices, said_in, said_of
 from .mathml import derivative, formulas, set_piece, to_mathml, with_formulas
 from .network import Drawing, draw
-from .numbers import digits
+from .numbers import DECIMALS, digits
 from .pages import page
 
 COLOURED = {Comment: "c", Keyword: "k", String: "s", Number: "n", Name.Function: "f", Name.Class: "f"}
@@ -147,9 +147,9 @@ class View:
 
     # --------------------------------------------------------------------------------------------------------- numbers
 
-    def digits(self, value: float) -> str:
+    def digits(self, value: float, decimals: int = DECIMALS) -> str:
         """A number as it is read."""
-        return digits(value)
+        return digits(value, decimals)
 
     def cells(self, card: Card) -> list[list[list[Cell]]]:
         """The numbers of every tensor that a card makes, row by row, counted through the card."""
@@ -224,10 +224,6 @@ class View:
     def said(self, theirs: Sequence[Theirs]) -> tuple[str, str, str]:
         """What is said of some tensors of a framework: a colour, a glyph, the words."""
         return said_of(theirs)
-
-    def loss(self, value: float) -> str:
-        """A loss, in as many digits as tell two apart that are nearly the same."""
-        return digits(value, 9)
 
     def term(self, term: Term) -> Markup:
         """A product: the names, and below them the numbers."""

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import crosscheck as cc
 import numpy as np
 import pytest
+from accessibility import problems
 from crosscheck.cli import app
 from crosscheck.cli.explain import step_through
 from crosscheck.faults import faults_of
@@ -300,9 +301,9 @@ def test_an_array_is_recognised_by_its_numbers() -> None:
     assert recognised(weight.ravel(), known, "float64").symbol is None
 
 
+@pytest.mark.usefixtures("unasked")
 def test_a_framework_that_is_not_installed_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosscheck.adapters.find_spec", lambda package: None)
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     lesson = explain(cc.load_case("mazur"))
     assert [framework.reason.partition(":")[0] for framework in lesson.frameworks] == [
         "torch not installed",
@@ -446,12 +447,18 @@ def test_the_terminal_shows_every_card(lesson: Lesson) -> None:
         assert told in text
 
 
-@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS, "gpt2"])
-def test_any_case_has_a_page_and_a_text(name: str) -> None:
-    lesson = alone(name)
-    html, text = to_html(lesson), text_of(lesson)
-    for card in lesson.cards[:: max(len(lesson.cards) // 8, 1)]:
+@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS])
+def test_any_case_has_a_text(name: str) -> None:
+    text = text_of(alone(name))
+    for card in alone(name).cards:
         assert card.title in text
+
+
+@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS, "gpt2"])
+def test_any_case_has_a_page(name: str) -> None:
+    lesson = alone(name)
+    html = to_html(lesson)
+    for card in lesson.cards[:: max(len(lesson.cards) // 8, 1)]:
         assert f'data-operation="{card.operation.replace(">", "&gt;")}"' in html
     assert len(html) < 8e6
 
@@ -583,15 +590,33 @@ def test_without_a_script_every_step_is_there_in_order(lesson: Lesson, page: Pat
         assert "diagonal_jacobian" in seen.page.inner_text("#hook details")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_nothing_is_wider_than_the_page(page: Path, visit: Callable[..., Any], width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 390)], ids=["light", "dark on a phone"])
+def test_the_page_keeps_nobody_out(page: Path, visit: Callable[..., Any], width: int, dark: bool) -> None:
     with visit(page, width=width, dark=dark) as seen:
         for step in (1, 8, 12):
             seen.page.locator("#time").fill(str(step))
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not problems(seen.page)
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_the_switch_shows_the_step_either_way(
+    lesson: Lesson, page: Path, visit: Callable[..., Any], script: bool
+) -> None:
+    place = next(number for number, stop in enumerate(lesson.stops(), 1) if stop.kind == "switch")
+    assert lesson.switch is not None
+    first, at_once = (f"{loss:.9f}" for loss in lesson.switch.loss)
+    with visit(page, script=script) as seen:
+        if script:
+            seen.page.locator("#time").fill(str(place))
+        both = seen.page.locator(".switch")
+        assert (first in both.inner_text(), at_once in both.inner_text()) == (True, False)
+        both.get_by_label("all gradients first").press("ArrowDown")
+        assert (first in both.inner_text(), at_once in both.inner_text()) == (False, True)
+        assert (at_once in seen.page.inner_text("#live")) == script
+
+
+@pytest.mark.usefixtures("unasked")
 def test_hostile_names_appear_as_text(tmp_path: Path, visit: Callable[..., Any]) -> None:
     case = cc.load_case("mazur")
     hostile = "<img src=x onerror=alert(1)>"
@@ -613,12 +638,19 @@ def test_hostile_names_appear_as_text(tmp_path: Path, visit: Callable[..., Any])
 
 
 @pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checker is not asked the cause of mistakes, which takes longest."""
+    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
+
+
+@pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), **more)
 
 
+@pytest.mark.usefixtures("unasked")
 @pytest.mark.parametrize("option", [["--plain"], ["--page-only"], []], ids=["plain", "page only", "no terminal"])
 def test_the_command_writes_the_page_and_says_where(
     shell: Callable[..., Any], tmp_path: Path, option: list[str], monkeypatch: pytest.MonkeyPatch
@@ -643,6 +675,7 @@ def test_an_adapter_that_is_not_there_is_status_2(shell: Callable[..., Any]) -> 
     assert "pytorch" in result.output
 
 
+@pytest.mark.usefixtures("unasked")
 def test_python_has_it_too(tmp_path: Path) -> None:
     lesson = cc.explain("mazur", against=[])
     assert lesson.write(tmp_path) == tmp_path / "lesson.html"
@@ -659,19 +692,19 @@ def test_in_a_terminal_enter_goes_on_and_q_ends(monkeypatch: pytest.MonkeyPatch)
     assert capture.get().split() == ["one", "two"]
 
 
+@pytest.mark.usefixtures("unasked")
 def test_a_framework_that_fails_is_said_so(monkeypatch: pytest.MonkeyPatch, adapter_of: Callable[[str], Any]) -> None:
     def fail(self: Any, case: cc.Case, device: str) -> cc.Trace:
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(type(adapter_of("torch")), "run", fail)
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     (framework,) = explain(cc.load_case("mazur"), against=["torch"]).frameworks
     assert framework.reason == "crashed: RuntimeError: out of order"
 
 
+@pytest.mark.usefixtures("unasked")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "longdouble"])
 def test_any_dtype_has_a_lesson(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     lesson = explain(cc.load_case("mazur", dtype=dtype), against=[])
     assert f"in {dtype}" in to_html(lesson)
     assert lesson.stories

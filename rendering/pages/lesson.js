@@ -46,11 +46,12 @@
     }
   }
 
-  // What is wider than its place is scrolled by keyboard too.
-  const wider = ".scroll, .formula, .formulas, .unfolded ol, .story, .question, pre, .network";
+  // What is larger than its place is scrolled by keyboard too.
+  const scrolled = ".scroll, .formula, .formulas, .unfolded ol, .story, .question, pre, .picture";
   function reachable() {
-    all(wider).forEach((part) => {
-      if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
+    all(scrolled).forEach((part) => {
+      const higher = part.matches(".picture") && part.scrollHeight > part.clientHeight + 1;
+      if (higher || part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
       else part.removeAttribute("tabindex");
     });
   }
