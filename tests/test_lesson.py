@@ -342,6 +342,12 @@ def test_the_matrix_is_that_of_the_runs(lesson: Lesson) -> None:
     assert lesson.matrix["diagonal_jacobian"] == {"article": True, "article-batch": True}
 
 
+def test_the_code_of_a_mistake_is_what_is_written_and_no_hint(lesson: Lesson) -> None:
+    for story in lesson.stories:
+        assert "def " in story.code.text or " = " in story.code.text
+        assert not re.search(r"^    (question|experiment|only_where|number|wrong)\b", story.code.text, re.MULTILINE)
+
+
 def test_visibility_is_none_where_a_mistake_cannot_happen() -> None:
     cases = [cc.load_case("mazur"), cc.load_case("article")]
     matrix = visibility([Mistakes(case, run(case)) for case in cases])
