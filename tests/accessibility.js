@@ -5,6 +5,7 @@ globalThis.accessibility = {
     for (const one of document.querySelectorAll("details")) one.open = true;
     for (const one of document.querySelectorAll(".stop")) one.classList.add("current", "answered");
     dispatchEvent(new Event("resize"));
+    return new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done))));
   },
 
   // Texts whose contrast is below that of WCAG AA.

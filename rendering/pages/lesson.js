@@ -48,12 +48,18 @@
 
   // What is larger than its place is scrolled by keyboard too.
   const scrolled = ".scroll, .formula, .formulas, .unfolded ol, .story, .question, pre, .picture";
+  let waiting = 0;
   function reachable() {
-    all(scrolled).forEach((part) => {
-      const higher = part.matches(".picture") && part.scrollHeight > part.clientHeight + 1;
-      if (higher || part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
-      else part.removeAttribute("tabindex");
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => {
+      const parts = all(scrolled).filter((part) => part.checkVisibility()).map((part) => [part, isLarger(part)]);
+      parts.forEach(([part, larger]) => larger ? part.setAttribute("tabindex", 0) : part.removeAttribute("tabindex"));
     });
+  }
+
+  function isLarger(part) {
+    const higher = part.matches(".picture") && part.scrollHeight > part.clientHeight;
+    return higher || part.scrollWidth > part.clientWidth;
   }
 
   // The drawing of the step at hand, and in it the nodes of the card at hand.
