@@ -194,7 +194,7 @@ class Setter:
         if type(node.op) not in BINARY:
             raise Unreadable(ast.dump(node))
         own = TIGHTNESS[type(node.op)]
-        left, right = self.tight(node.left, own), self.tight(node.right, own + 1)
+        left, right = self.tight(node.left, own + mixed(node, node.left)), self.tight(node.right, own + 1)
         if isinstance(node.op, ast.MatMult):
             return row(left, SPACE, right)
         if self.side_by_side(node):
@@ -297,6 +297,11 @@ class Setter:
 def is_absolute(node: ast.expr) -> bool:
     """Whether an expression brings its own fences."""
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FENCES
+
+
+def mixed(node: ast.BinOp, inner: ast.expr) -> bool:
+    """Whether one is a product of matrices and the other of their elements: in which order they are done matters."""
+    return isinstance(inner, ast.BinOp) and {type(node.op), type(inner.op)} == {ast.Mult, ast.MatMult}
 
 
 def is_word(node: ast.expr) -> bool:
