@@ -25,7 +25,7 @@ help:
 	@echo 'make docs      build the handbook into build/docs; it says where to open it'
 	@echo 'make faults    plant every fault, make 1,800 correct runs; what was caught goes to reports/samples'
 	@echo 'make mutants   change reference/ in every small way; a test must fail. ARGS="reference/layers/affine.py" for some'
-	@echo 'make samples   write the reports of reports/samples again'
+	@echo 'make samples   write the reports and the lesson of reports/samples again'
 	@echo 'make support   run every kind in every framework and dtype into docs/support.md. ARGS="relu adam" or --missing'
 	@echo 'make torch-coverage   list what of torch.nn and torch.optim is covered in docs/torch-coverage.md'
 	@echo
@@ -37,6 +37,7 @@ article: $(INSTALLED)
 
 samples: $(INSTALLED)
 	$(BIN)/crosscheck run article --against torch,jax --out build/samples
+	$(BIN)/crosscheck explain article --against torch,jax --page-only --out build/samples
 	rm -rf reports/samples/article && mv build/samples/article reports/samples/
 	$(BIN)/python docs/samples.py reports/samples/three-mistakes
 

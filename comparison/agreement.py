@@ -86,12 +86,20 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Arrays:
-    """The elements of a tensor: what was expected, in the dtype of the tensor, what the subject has, and the sigmas."""
+    """The elements of a tensor: what was expected, in the dtype of the tensor, what the subject has, and the sigmas.
+
+    Of a tensor that is refused for its dtype or its shape, the subject's have those that it gave.
+    """
 
     reference: Array
     subject: Array
     sigma: Array
-    """As many as there are elements, or one for all."""
+    """As many as the reference has elements, or one for all."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether each element has one that it can be held against."""
+        return self.reference.shape == self.subject.shape
 
 
 @dataclass(frozen=True)

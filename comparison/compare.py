@@ -144,7 +144,9 @@ class Comparison:
         limit = self.tolerance.limit
 
         def fits(expected: Expected, array: Array) -> Figures | None:
-            return figures_of(told(expected, array), array, limit, str(array.dtype)) if is_bounded(expected) else None
+            if np.iscomplexobj(array) or not is_bounded(expected):
+                return None
+            return figures_of(told(expected, array), array, limit, str(array.dtype))
 
         return diagnose(self.baseline.case, self.operations, own, given, failures, fits)
 
@@ -236,6 +238,7 @@ class Comparison:
             dtype = subject.dtype_of(name)
             failed: Check = "dtype" if dtype != self.baseline.dtype_of(name) else "shape"
             received = dtype if failed == "dtype" else str(given.shape)
+            arrays[name] = Arrays(right, given, np.asarray(self.expected[name].sigma))
             return TensorAgreement(**common, **outcomes("refused"), failed=failed, received=received)
         end_to_end = self.end_to_end(name, given)
         verdicts = outcomes("comparable", end_to_end, local)
@@ -385,9 +388,17 @@ def agreement_of(
         dtype=case.dtype if case else "",
         steps=case.steps if case else 0,
         about=case.about if case else "",
-        environment={**here(), "baseline": comparison.baseline.source},
+        environment=environment_of(comparison.baseline),
         limit=comparison.tolerance.limit,
         network=network_of(case, comparison.operations),
         subjects=subjects,
         truth=truth,
     )
+
+
+def environment_of(baseline: Trace) -> dict[str, Any]:
+    """Where a baseline was computed: the reference here, with this NumPy; another where it says."""
+    own = dict(baseline.environment)
+    if baseline.source == "reference":
+        own.pop("version", None)  # that is NumPy's
+    return {**here(), **own, "baseline": baseline.source}

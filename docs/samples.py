@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 import crosscheck as cc
+from crosscheck.comparison.running import run
 from crosscheck.faults import Fault, faults_of
-from crosscheck.reference import Case, step
+from crosscheck.reference import Case
 from crosscheck.reference.step import Keep, Start, Training
 
 CASE = "article-batch"
@@ -34,7 +35,7 @@ def sample() -> cc.Agreement:
     case = cc.load_case(CASE)
     faults = [fault for fault in faults_of(case) if MISTAKES.get(fault.site) == fault.name]
     assert len(faults) == len(MISTAKES)
-    return cc.compare(cc.record(case), step.run(case, together(faults), "three mistakes"))
+    return cc.compare(cc.record(case), run(case, together(faults), "three mistakes"))
 
 
 if __name__ == "__main__":

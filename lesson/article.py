@@ -1,15 +1,15 @@
-"""What the texts that cases are from add to their lessons: the article's Part I, its slips, and Mazur's erratum."""
+"""What the texts that cases are from add to their lessons: the article's Part I and its slips, where Mazur slipped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ..faults import faults_of, record
 from ..reference import Case, CrossEntropy, Dense, Relu, Softmax, Tanh, Trace, part_one, run
 from ..reference.layers import Array
+from .functions import function, jacobian
 from .lesson import Grid, Piece
 from .source import code_of
 
@@ -29,20 +29,30 @@ NOTES: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 """What is to be said where a text's slip stands, by the case and the operation."""
 
-MAZUR_PRINTS = 0.291027924
-"""The loss after one step in Mazur's text."""
+UPDATED_AT_ONCE: Mapping[str, str] = {
+    "article": (
+        "It has happened in print, in Mazur's worked example of 2015. On its network, ``crosscheck explain mazur``, "
+        "the switch shows the loss that it prints."
+    ),
+    "mazur": (
+        "It has happened in print, and here: the loss that Mazur's text of 2015 gives after one step is, digit for "
+        "digit, that of updating immediately."
+    ),
+}
+"""What is to be said of updating at once, by the case."""
 
 
-def pieces_of(case: Case, trace: Trace) -> dict[str, tuple[Piece, ...]]:
+def pieces_of(case: Case, trace: Trace, frameworks: Sequence[str]) -> dict[str, tuple[Piece, ...]]:
     """What the text of a case adds to the sections of its lesson; nothing for most cases."""
-    if case.name == "article":
-        return {"part one": article_part_one(), "loss": (third(case, trace),), "update": (erratum(),), "batch": batch()}
-    return {"update": (erratum(),)} if case.name == "mazur" else {}
+    if case.name != "article":
+        return {}
+    return {"part one": article_part_one(frameworks), "loss": (third(case, trace),), "batch": batch()}
 
 
-def article_part_one() -> tuple[Piece, ...]:
+def article_part_one(frameworks: Sequence[str]) -> tuple[Piece, ...]:
     """The article's Part I: the small functions that lead up to a network."""
-    return descent(), rectifier(), squashing(), probabilities(), chain_rule(), composition(), matrix()
+    functions = rectifier(frameworks), squashing(frameworks), probabilities(frameworks)
+    return descent(), *functions, chain_rule(), composition(), matrix()
 
 
 def descent() -> Piece:
@@ -71,11 +81,11 @@ EXAMPLE = np.array([0.93412086, -0.89987134, 0.07139904, 0.63705336])
 """The vector that the article puts through relu; layer j of its network makes the same."""
 
 
-def rectifier() -> Piece:
+def rectifier(frameworks: Sequence[str]) -> Piece:
     """Relu of the article's vector."""
-    y, saved = Relu().forward(EXAMPLE, {})
-    dx, _ = Relu().backward(np.ones_like(EXAMPLE), saved, {})
+    relu = function(Relu(), EXAMPLE, frameworks)
     columns = tuple(f"x{place}" for place in range(1, 5))
+    rows = [named("x", EXAMPLE), *relu.rows(0, "relu(x)", back=False), *relu.rows(0, "derivative", back=True)]
     return Piece(
         "relu",
         (
@@ -83,16 +93,17 @@ def rectifier() -> Piece:
             "it did not. At exactly 0 there is no derivative; 0 is taken, by everyone here.",
         ),
         ("y = max(x, 0)",),
-        (Grid("the article's example", columns, rows_of({"x": EXAMPLE, "relu(x)": y, "derivative": dx})),),
+        (Grid("the article's example", columns, tuple(rows)),),
         code_of(Relu.backward),
+        theirs=relu.theirs,
     )
 
 
-def squashing() -> Piece:
+def squashing(frameworks: Sequence[str]) -> Piece:
     """Tanh at some places."""
     x = np.array([-2.0, -0.5, 0.0, 0.5, 2.0])
-    y, saved = Tanh().forward(x, {})
-    dx, _ = Tanh().backward(np.ones_like(x), saved, {})
+    tanh = function(Tanh(), x, frameworks)
+    rows = [*tanh.rows(0, "tanh(x)", back=False), *tanh.rows(0, "derivative", back=True)]
     return Piece(
         "tanh",
         (
@@ -100,31 +111,33 @@ def squashing() -> Piece:
             "where the curve is flat, so that little comes back through a node that is far out.",
         ),
         ("y = tanh(x)", "dy = 1 - y^2"),
-        (Grid("at five places", ("", "", "", "", ""), rows_of({"x": x, "tanh(x)": y, "derivative": dx})),),
+        (Grid("at five places", tuple(f"x = {place:g}" for place in x), tuple(rows)),),
         code_of(Tanh.backward),
+        theirs=tanh.theirs,
     )
 
 
-def probabilities() -> Piece:
+def probabilities(frameworks: Sequence[str]) -> Piece:
     """Softmax of three numbers, and all nine derivatives."""
     x = np.array([0.5, -1.25, 2.0])
-    y, _ = Softmax().forward(x, {})
-    jacobian = part_one.softmax_jacobian(y)
-    rows = tuple((f"∂y{i + 1}", tuple(map(float, row))) for i, row in enumerate(jacobian))
+    softmax = jacobian(Softmax(), x, frameworks)
+    rows = [row for place in range(x.size) for row in softmax.rows(place, f"∂y{place + 1}", back=True)]
     return Piece(
         "softmax and its Jacobian",
         (
             "Every output depends on every input, for all share one denominator. So there are nine derivatives, not "
             "three: on the diagonal ``y_i (1 - y_i)``, beside it ``-y_i y_j``. Each row adds up to 0: raising one "
             "probability lowers the others by as much in all.",
+            "No framework holds the Jacobian. A row of it is what comes back from a gradient that is 1 at one output.",
             "Texts of this family often keep the diagonal alone. What then goes wrong is below, under the mistakes.",
         ),
         ("y_i = exp(x_i) / sum_j exp(x_j)",),
         (
-            Grid("three numbers", ("1", "2", "3"), rows_of({"x": x, "softmax(x)": y})),
-            Grid("the Jacobian, row by row", ("/∂x1", "/∂x2", "/∂x3"), rows),
+            Grid("three numbers", ("1", "2", "3"), (named("x", x), *softmax.rows(0, "softmax(x)", back=False))),
+            Grid("the Jacobian, row by row", ("/∂x1", "/∂x2", "/∂x3"), tuple(rows)),
         ),
         code_of(part_one.softmax_jacobian),
+        theirs=softmax.theirs,
     )
 
 
@@ -160,7 +173,7 @@ def composition() -> Piece:
     h = part_one.composed(EXAMPLE)
     columns = tuple(f"/∂x{place}" for place in range(1, 5))
     whole = part_one.composed_jacobian(EXAMPLE)
-    rows = tuple((f"∂p{i + 1}", tuple(map(float, row))) for i, row in enumerate(whole))
+    rows = tuple(named(f"∂p{i + 1}", row) for i, row in enumerate(whole))
     names = tuple(str(place) for place in range(1, 5))
     return Piece(
         "Three functions in a row",
@@ -171,7 +184,7 @@ def composition() -> Piece:
         ),
         ("p = h(g(f(x)))",),
         (
-            Grid("forward", names, rows_of({"x": EXAMPLE, "f(x)": f, "g(f(x))": g, "p(x)": h})),
+            Grid("forward", names, (named("x", EXAMPLE), named("f(x)", f), named("g(f(x))", g), named("p(x)", h))),
             Grid("the derivative of p", columns, rows),
         ),
         code_of(part_one.composed_jacobian),
@@ -192,8 +205,8 @@ def matrix() -> Piece:
         ),
         ("y = x @ weight + bias",),
         (
-            Grid("weights", nodes, tuple((f"input {i + 1}", tuple(map(float, row))) for i, row in enumerate(weight))),
-            Grid("for inputs 1, 2, 3 and no bias", nodes, (("y", tuple(map(float, y[0]))),)),
+            Grid("weights", nodes, tuple(named(f"input {i + 1}", row) for i, row in enumerate(weight))),
+            Grid("for inputs 1, 2, 3 and no bias", nodes, (named("y", y[0]),)),
         ),
     )
 
@@ -218,32 +231,6 @@ def third(case: Case, trace: Trace) -> Piece:
     )
 
 
-def erratum() -> Piece:
-    """Mazur's loss after one step, which in-place updates explain."""
-    from ..cases import load_case
-
-    case = load_case("mazur").with_steps(2)
-    early = next(fault for fault in faults_of(case) if fault.name == "updated_too_early")
-    right, wrong = float(run(case)["1/forward/loss"]), float(record(case, early)["1/forward/loss"])
-    return Piece(
-        "All gradients first, then the weights",
-        (
-            "Every gradient of a step is of the weights as they were before it. Who updates a layer as soon as its "
-            "gradient is there sends the error on through weights that are already new.",
-            "It has happened in print. Mazur's worked example of 2015 gives its network's loss after one step as "
-            f"{MAZUR_PRINTS}; its own weights give {right:.9f}. Updating at once gives {wrong:.9f}, digit for digit "
-            "what is printed.",
-        ),
-        grids=(
-            Grid(
-                "Mazur's loss after one step",
-                ("printed", "gradients first", "updated at once"),
-                (("loss", (MAZUR_PRINTS, right, wrong)),),
-            ),
-        ),
-    )
-
-
 def batch() -> tuple[Piece, ...]:
     """Three rows, two steps, and an input exactly at the kink: what one row cannot show."""
     from ..cases import load_case
@@ -251,8 +238,8 @@ def batch() -> tuple[Piece, ...]:
     case = load_case("article-batch")
     trace = run(case)
     dy, gradient = trace["0/backward/o"], trace["0/gradient/o.bias"]
-    rows = [(f"row {place + 1}", tuple(map(float, row))) for place, row in enumerate(dy)]
-    rows += [("their sum: ∂loss/∂bo", tuple(map(float, gradient))), ("their mean", tuple(map(float, dy.mean(axis=0))))]
+    rows = [named(f"row {place + 1}", row) for place, row in enumerate(dy)]
+    rows += [named("their sum: ∂loss/∂bo", gradient), named("their mean", dy.mean(axis=0))]
     x, back, arrived = trace["0/forward/j"], trace["0/backward/j"], trace["0/backward/j.relu"]
     row, column = (int(place[0]) for place in np.nonzero(x == 0))
     kink = tuple(
@@ -291,6 +278,6 @@ def batch() -> tuple[Piece, ...]:
     )
 
 
-def rows_of(named: Mapping[str, Array]) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """Vectors as the rows of a table."""
-    return tuple((name, tuple(map(float, values))) for name, values in named.items())
+def named(name: str, values: Array) -> tuple[str, tuple[float, ...]]:
+    """A vector as the row of a table."""
+    return name, tuple(map(float, values))

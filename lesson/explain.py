@@ -13,11 +13,12 @@ from ..comparison.compare import Comparison
 from ..comparison.running import run
 from ..comparison.tolerance import Computed
 from ..reference import Case, Trace
-from .article import NOTES, pieces_of
+from .article import NOTES, UPDATED_AT_ONCE, pieces_of
 from .cards import Deck, Subject, shown_of
 from .lesson import Followed, Framework, Gain, Lesson, Passing, Term, Unfolded
 from .mistakes import Mistakes, visibility
 from .openings import Opener
+from .switch import switch
 from .symbols import Symbols
 from .unfolding import LOSS, Derivatives, Element, Path, small_enough
 
@@ -69,8 +70,9 @@ def explain(
         keeps=tuple(deck.keeps()) if any(subject.inside.backward for subject in subjects.values()) else (),
         stories=stories,
         matrix=visibility([mistakes, *others]),
+        switch=switch(case, UPDATED_AT_ONCE.get(case.name, "")),
         hook=mistakes.hook("diagonal_jacobian"),
-        pieces=pieces_of(case, trace),
+        pieces=pieces_of(case, trace, [*subjects]),
         left_out=tuple(left_out(case, trace, derivatives, mistakes)),
     )
 

@@ -242,6 +242,8 @@ class Piece:
     """Places and heights of a path down a curve."""
     circuit: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """By its name, the value of each number of a circuit and the gradient at it."""
+    theirs: Mapping[str, tuple[Theirs, ...]] = field(default_factory=dict)
+    """What each framework has for the tensors of the tables."""
 
 
 class Change(NamedTuple):
@@ -289,10 +291,40 @@ class Framework:
     optimizer: str = ""
 
 
-class Stop(NamedTuple):
-    """One stop of the steps: a card, what is kept for the backward, or what a text adds."""
+def called_in_print(framework: str) -> str:
+    """A framework as its users call it."""
+    return {"torch": "PyTorch", "jax": "JAX", "jax.eager": "JAX, eager"}.get(framework, framework)
 
-    kind: Literal["card", "keeps", "piece"]
+
+class BothWays(NamedTuple):
+    """Some numbers of a tensor as they are, and as they are where each weight is updated at once."""
+
+    symbol: Name
+    part: str
+    """Which row is shown; empty where there is but one."""
+    first: tuple[float, ...]
+    at_once: tuple[float, ...]
+    apart: float
+    """The largest difference of all its elements."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The first step both ways: all gradients first, and each weight updated as soon as its gradient is there."""
+
+    about: str
+    code: Code
+    rows: tuple[BothWays, ...]
+    loss: tuple[float, float]
+    """After the step, both ways."""
+    note: str = ""
+    """Where it has happened."""
+
+
+class Stop(NamedTuple):
+    """One stop of the steps: a card, what is kept for the backward, both ways of the update, or what a text adds."""
+
+    kind: Literal["card", "keeps", "switch", "piece"]
     title: str
     phase: Phase
     step: int
@@ -313,10 +345,12 @@ class Lesson:
     stories: tuple[Story, ...]
     matrix: Mapping[str, Mapping[str, bool | None]]
     """By mistake and by case: whether it shows there; None where it cannot happen."""
+    switch: Switch | None = None
+    """None where updating at once changes nothing."""
     hook: Question | None = None
     """Two results of one backward pass, one of them wrong."""
     pieces: Mapping[str, Sequence[Piece]] = field(default_factory=dict)
-    """What the text that the case is from adds: ``part one``, and to the sections ``loss``, ``update``, ``batch``."""
+    """What the text that the case is from adds: ``part one``, and to the sections ``loss``, ``batch``."""
     left_out: tuple[str, ...] = ()
     """What is not shown, and why."""
 
@@ -325,13 +359,13 @@ class Lesson:
         return next((story for story in self.stories if story.name == name), None)
 
     def stops(self) -> Iterator[Stop]:
-        """The cards in order; before the first loss what is kept, and what the text says of the loss and the update."""
+        """The cards in order; what is kept before the first loss, what the text says of it, both ways of the update."""
         seen: set[Phase] = set()
         for card, after in zip_longest(self.cards, self.cards[1:]):
             if card.phase not in seen and card.phase == "loss" and self.keeps:
                 yield Stop("keeps", "What must be kept?", "forward", card.step, self.keeps)
-            if card.phase not in seen and card.phase == "update":
-                yield from self.added("update", card)
+            if card.phase not in seen and card.phase == "update" and self.switch:
+                yield Stop("switch", "All gradients first, then the weights", "update", card.step, self.switch)
             yield Stop("card", card.title, card.phase, card.step, card)
             if card.phase == "loss" and "backward" not in seen and after and after.phase == "backward":
                 yield from self.added("loss", card)

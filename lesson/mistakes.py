@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,14 @@ Wrong = dict[str, Array | None]
 """The tensors that a mistake changes; None where the shape is another."""
 
 
+class Faulty(NamedTuple):
+    """A run with a mistake, and the tensors that are others in it."""
+
+    fault: Fault
+    trace: Trace
+    changed: Sequence[str]
+
+
 @dataclass
 class Mistakes:
     """The mistakes of one case, each run once."""
@@ -52,20 +61,21 @@ class Mistakes:
         return sum(int(np.size(array)) for array in self.right.tensors.values())
 
     @cached_property
-    def runs(self) -> list[tuple[Fault, Trace]]:
+    def runs(self) -> list[Faulty]:
         """Every run that a mistake makes different."""
-        runs = [(fault, run(self.case, fault.start, str(fault))) for fault in self.faults]
-        return [(fault, trace) for fault, trace in runs if any(self.differs(name, trace) for name in self.right)]
+        runs = ((fault, run(self.case, fault.start, str(fault))) for fault in self.faults)
+        every = (Faulty(fault, trace, self.changed(trace)) for fault, trace in runs)
+        return [one for one in every if one.changed]
 
     @property
     def hidden(self) -> list[Fault]:
         """The mistakes that this case cannot show."""
-        seen = {id(fault) for fault, _ in self.runs}
+        seen = {id(one.fault) for one in self.runs}
         return [fault for fault in self.faults if id(fault) not in seen]
 
-    def differs(self, name: str, trace: Trace) -> bool:
-        """Whether a tensor is another one, by more than rounding."""
-        return apart(self.right[name], trace.tensors.get(name))
+    def changed(self, trace: Trace) -> list[str]:
+        """The tensors that are others, by more than rounding."""
+        return [name for name in self.right if apart(self.right[name], trace.tensors.get(name))]
 
     @property
     def asked(self) -> int:
@@ -76,53 +86,48 @@ class Mistakes:
         """Every mistake that shows."""
         comparison, symbols = Comparison(self.right, Computed()), Symbols(self.case)
         makers = {name: operation for operation in self.right.operations for name in operation.outputs}
-        marks = [self.marks(trace) for _, trace in self.runs]
-        labels = [str(fault) for fault, _ in self.runs]
-        for place, (fault, trace) in enumerate(self.runs):
-            asked = comparison.of(trace).diagnosis if place < self.asked else None
-            own = dict(zip(labels, marks, strict=True))
+        marks = {str(one.fault): self.marks(one) for one in self.runs}
+        for place, one in enumerate(self.runs):
+            fault = one.fault
+            asked = comparison.of(one.trace).diagnosis if place < self.asked else None
             yield Story(
                 name=fault.name,
                 site=fault.site,
                 about=fault.about,
                 only_where=fault.only_where,
                 code=mistake_of(FAULTS[fault.name], stop=Mistake),
-                changes=tuple(self.changes(fault, trace, makers, symbols)),
+                changes=tuple(self.changes(one, makers, symbols)),
                 total=len(self.right),
                 diagnosis=asked,
-                alike=tuple(alike(str(fault), own)),
+                alike=tuple(alike(str(fault), marks)),
             )
 
-    def changes(
-        self, fault: Fault, trace: Trace, makers: Mapping[str, Operation], symbols: Symbols
-    ) -> Iterator[Change]:
+    def changes(self, wrong: Faulty, makers: Mapping[str, Operation], symbols: Symbols) -> Iterator[Change]:
         """The tensors that a mistake changes: where it is made, and what lies behind."""
-        for name in self.right:
-            if self.differs(name, trace):
-                other, right = trace.tensors.get(name), self.right[name]
-                same_shape = other is not None and np.shape(other) == np.shape(right)
-                with np.errstate(all="ignore"):
-                    by = float(np.max(np.abs(np.asarray(other, float) - right))) if same_shape else None
-                state = "origin" if fault.makes(makers[name]) else "downstream"
-                yield Change(name, symbols.tensor(name), done(makers[name]).of, state, by)  # type: ignore[arg-type]
+        for name in wrong.changed:
+            other, right = wrong.trace.tensors.get(name), self.right[name]
+            same_shape = other is not None and np.shape(other) == np.shape(right)
+            with np.errstate(all="ignore"):
+                by = float(np.max(np.abs(np.asarray(other, float) - right))) if same_shape else None
+            state = "origin" if wrong.fault.makes(makers[name]) else "downstream"
+            yield Change(name, symbols.tensor(name), done(makers[name]).of, state, by)  # type: ignore[arg-type]
 
-    def marks(self, trace: Trace) -> dict[str, str]:
+    def marks(self, wrong: Faulty) -> dict[str, str]:
         """What each tensor that is changed has become, as a mark that equal ones have in common."""
         marks = {}
-        for name in self.right:
-            if self.differs(name, trace):
-                array = np.asarray(trace.tensors[name], float)
-                scale = 10.0 ** np.ceil(np.log10(max(float(np.nanmax(np.abs(array), initial=0)), 1e-300)))
-                digits = np.round(array / scale, 9) + 0.0
-                marks[name] = sha256(digits.tobytes() + str(array.shape).encode()).hexdigest()
+        for name in wrong.changed:
+            array = np.asarray(wrong.trace.tensors[name], float)
+            scale = 10.0 ** np.ceil(np.log10(max(float(np.nanmax(np.abs(array), initial=0)), 1e-300)))
+            digits = np.round(array / scale, 9) + 0.0
+            marks[name] = sha256(digits.tobytes() + str(array.shape).encode()).hexdigest()
         return marks
 
     def hook(self, name: str) -> Question | None:
         """What a mistake makes of a tensor beside what it is, where both begin with the same number."""
-        for fault, trace in self.runs:
-            for tensor in self.right if fault.name == name else ():
+        for fault, trace, changed in self.runs:
+            for tensor in changed if fault.name == name else ():
                 right, wrong = self.right[tensor].ravel(), np.asarray(trace.tensors[tensor]).ravel()
-                if right.size > 1 and right.shape == wrong.shape and self.differs(tensor, trace):
+                if right.size > 1 and right.shape == wrong.shape:
                     both = (tuple(map(float, wrong[:FEW])), fault), (tuple(map(float, right[:FEW])), None)
                     options = (Option(shown, f.name if f else "", f.about if f else "") for shown, f in both)
                     alike = rounded(both[0][0])[0] == rounded(both[1][0])[0]
@@ -136,9 +141,8 @@ class Mistakes:
         operation = next(one for one in self.right.operations if one.name == card.operation)
         concerned = [
             (fault, trace)
-            for fault, trace in self.runs
-            if fault.makes(operation)
-            and not any(self.differs(name, trace) for name in operation.inputs if name in self.right)
+            for fault, trace, changed in self.runs
+            if fault.makes(operation) and not any(name in changed for name in operation.inputs)
         ]
         for made in sorted(card.makes, key=lambda made: made.excerpt.name != card.lit[0]):
             name, row = made.excerpt.name, 0
@@ -190,6 +194,6 @@ def visibility(mistakes: Sequence[Mistakes]) -> dict[str, dict[str, bool | None]
         matrix[name] = {}
         for one in mistakes:
             possible = any(fault.name == name for fault in one.faults)
-            shown = any(fault.name == name for fault, _ in one.runs)
+            shown = any(wrong.fault.name == name for wrong in one.runs)
             matrix[name][one.case.name] = shown if possible else None
     return matrix

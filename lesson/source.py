@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent
 CHOOSING = frozenset({"possible", "sites", "faults", "makes"})
 """Methods of a mistake that say where it can happen, and not what it is."""
 
-DESCRIBING = frozenset({"number", "wrong", "only_where", "site"})
+DESCRIBING = frozenset({"number", "wrong", "only_where", "site", "question", "experiment"})
 """Names in the body of a mistake that describe it."""
 
 
@@ -44,10 +45,16 @@ def code_of(function: Callable[..., Any]) -> Code:
     'reference/layers/activations.py'
     """
     function = inspect.unwrap(function)
-    lines, first = inspect.getsourcelines(function)
+    lines, first = lines_of(function)
     path = Path(inspect.getsourcefile(function) or "")
     file = path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name
     return Code(dedent("".join(lines)).rstrip(), file, first)
+
+
+@cache
+def lines_of(thing: Any) -> tuple[list[str], int]:
+    """The lines of a function or of a class, and the number of the first: a class is looked for in all of its file."""
+    return inspect.getsourcelines(thing)
 
 
 def mistake_of(mistake: type, *, stop: type) -> Code:

@@ -56,11 +56,13 @@ class Drawing:
 
 
 def drawings(elements: Elements) -> list[Drawing]:
-    """What there is to be seen of a tensor: of one without elements nothing."""
+    """What there is to be seen of a tensor: of one without elements nothing, of one of another shape both sides."""
     settings: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     settings |= SETTINGS
+    if not all(array.size for array in elements.both):
+        return []
     with matplotlib.rc_context(settings):
-        return list(drawn_of(elements)) if elements.sigmas.size else []
+        return list(drawn_of(elements) if elements.arrays.paired else sides_of(elements))
 
 
 def drawn_of(elements: Elements) -> Iterator[Drawing]:
@@ -70,11 +72,8 @@ def drawn_of(elements: Elements) -> Iterator[Drawing]:
         np.asarray(array, np.float64).ravel()[picked]
         for array in (elements.arrays.reference, elements.arrays.subject, elements.difference)
     )
-    values = np.concatenate([reference[np.isfinite(reference)], subject[np.isfinite(subject)]])
-    largest = float(np.abs(values).max(initial=0))
     off = float(np.nanmax(np.abs(difference), initial=0))
-    for heading, array in (("Reference", reference), ("Subject", subject)):
-        yield Drawing(heading, heat_map(array, largest, SIGNED), f"Heat map of the {heading.lower()}, {where}.")
+    yield from heat_maps((reference, where), (subject, where))
     yield Drawing(
         "Subject − reference",
         heat_map(difference, off, ERRORS),
@@ -92,6 +91,20 @@ def drawn_of(elements: Elements) -> Iterator[Drawing]:
         counts = [(int((kinds == place).sum()), kind) for place, kind in enumerate(NOT_FINITE)]
         counted = ", ".join(f"{count} {kind}" for count, kind in counts if count)
         yield Drawing("NaN and infinity", pattern_map(kinds.ravel()[picked]), f"Map of the elements: {counted}.")
+
+
+def sides_of(elements: Elements) -> Iterator[Drawing]:
+    """The same of a tensor whose shape is another than the reference's: nothing stands beside anything."""
+    flat = [np.asarray(array, np.float64).ravel() for array in elements.both]
+    places = [cells(np.abs(np.asarray(array, np.float64))) for array in elements.both]
+    yield from heat_maps(*((array[picked], where) for array, (picked, where) in zip(flat, places, strict=True)))
+
+
+def heat_maps(reference: tuple[Array, str], subject: tuple[Array, str]) -> Iterator[Drawing]:
+    """Both sides with what each cell shows, in the same colours."""
+    largest = max(float(np.abs(array[np.isfinite(array)]).max(initial=0)) for array, _ in (reference, subject))
+    for heading, (array, where) in (("Reference", reference), ("Subject", subject)):
+        yield Drawing(heading, heat_map(array, largest, SIGNED), f"Heat map of the {heading.lower()}, {where}.")
 
 
 def cells(sigmas: Array) -> tuple[Array, str]:

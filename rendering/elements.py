@@ -34,7 +34,7 @@ class Elements:
     @cached_property
     def difference(self) -> Array:
         """Subject minus reference, in float64 at least; NaN where either is not finite."""
-        reference, subject = (self.wide(array) for array in (self.arrays.reference, self.arrays.subject))
+        reference, subject = map(self.wide, self.both)
         with np.errstate(all="ignore"):
             return np.where(np.isfinite(reference) & np.isfinite(subject), subject - reference, np.nan)
 
@@ -46,7 +46,7 @@ class Elements:
     @cached_property
     def sigmas(self) -> Array:
         """The distance of each element in sigmas; infinite for a NaN or an infinity that only one side has."""
-        reference, subject = self.wide(self.arrays.reference), self.wide(self.arrays.subject)
+        reference, subject = map(self.wide, self.both)
         alike = (reference == subject) | (np.isnan(reference) & np.isnan(subject))
         distance = np.abs(self.difference)
         with np.errstate(all="ignore"):
@@ -57,6 +57,16 @@ class Elements:
     def patterned(self) -> bool:
         """Whether there is a NaN or an infinity on either side."""
         return bool(np.isnan(self.difference).any())
+
+    def first(self, most: int) -> tuple[list[str], list[str]]:
+        """The first elements of the reference and of the subject, as they are written, in the order of memory."""
+        reference, subject = ([str(one) for one in array.ravel()[:most]] for array in self.both)
+        return reference, subject
+
+    @property
+    def both(self) -> tuple[Array, Array]:
+        """The reference's and the subject's."""
+        return self.arrays.reference, self.arrays.subject
 
     def worst(self, most: int) -> Iterator[Element]:
         """The worst elements, first those with the most sigmas."""

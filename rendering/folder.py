@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..cases.files import write_bytes, write_text
+from ..cases.files import read_file, write_bytes, write_text
 from ..cases.tensors import as_tensors
 from ..comparison.agreement import Agreement
 from ..lesson.lesson import Lesson
@@ -19,6 +19,8 @@ from .markdown import to_markdown
 from .report import to_html
 
 RECORD, ARRAYS, PAGE = "agreement.json", "tensors.safetensors", "report.html"
+LARGEST = 2**28
+"""How many bytes a record may have that is read, and a file of elements: some 200,000 tensors."""
 
 
 def write(agreement: Agreement, folder: Path) -> Path:
@@ -49,17 +51,25 @@ def read(folder: Path) -> Agreement:
     """The agreement that was written into a folder.
 
     Raises:
-        CaseError: what is there is no agreement.
-        OSError: a file that cannot be read.
+        CaseError: what is there is no agreement, is too large, or cannot be read.
     """
     record, arrays = folder / RECORD, folder / ARRAYS
-    agreement = from_json(record.read_bytes(), str(record))
+    agreement = from_json(held_in(record), str(record))
     if not arrays.exists():
         return agreement
+    data = held_in(arrays)
     try:
-        return with_arrays(agreement, arrays.read_bytes())
+        return with_arrays(agreement, data)
     except CaseError as error:
         raise error.in_file(str(arrays)) from None
+
+
+def held_in(path: Path) -> bytes:
+    """What a file of an agreement holds, of at most ``LARGEST`` bytes."""
+    try:
+        return read_file(path.parent, path.name, LARGEST)
+    except CaseError as error:
+        raise error.in_file(str(path)) from None
 
 
 def folders_in(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -11,15 +12,27 @@ from pygments.lexers.python import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, String
 
 from .. import __version__
-from ..lesson.lesson import Card, Excerpt, Framework, Lesson, Opening, Piece, Seen, Story, Term
+from ..lesson.lesson import (
+    Card,
+    Excerpt,
+    Framework,
+    Lesson,
+    Opening,
+    Piece,
+    Seen,
+    Story,
+    Term,
+    Theirs,
+    called_in_print,
+)
 from ..lesson.symbols import Name as Named
 from ..lesson.symbols import Symbols
 from ..reference.errors import printable
 from .catalogue import entry
-from .lesson_words import choices, framework_name, said_in, said_of
+from .lesson_words import choices, said_in, said_of
 from .mathml import derivative, formulas, set_piece, to_mathml, with_formulas
 from .network import Drawing, draw
-from .numbers import digits
+from .numbers import DECIMALS, digits
 from .pages import page
 
 COLOURED = {Comment: "c", Keyword: "k", String: "s", Number: "n", Name.Function: "f", Name.Class: "f"}
@@ -89,7 +102,7 @@ class View:
 
     def framework(self, name: str) -> str:
         """A framework as its users call it."""
-        return framework_name(name)
+        return called_in_print(name)
 
     def heading(self, framework: Framework) -> str:
         """A framework with its version."""
@@ -134,9 +147,9 @@ class View:
 
     # --------------------------------------------------------------------------------------------------------- numbers
 
-    def digits(self, value: float) -> str:
+    def digits(self, value: float, decimals: int = DECIMALS) -> str:
         """A number as it is read."""
-        return digits(value)
+        return digits(value, decimals)
 
     def cells(self, card: Card) -> list[list[list[Cell]]]:
         """The numbers of every tensor that a card makes, row by row, counted through the card."""
@@ -207,6 +220,10 @@ class View:
     def verdict(self, card: Card, framework: str) -> tuple[str, str, str]:
         """What is said of a framework's tensors of a card: a colour, a glyph, the words."""
         return said_of([made.theirs[framework] for made in card.makes])
+
+    def said(self, theirs: Sequence[Theirs]) -> tuple[str, str, str]:
+        """What is said of some tensors of a framework: a colour, a glyph, the words."""
+        return said_of(theirs)
 
     def term(self, term: Term) -> Markup:
         """A product: the names, and below them the numbers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,10 +13,26 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..lesson.lesson import Card, Excerpt, Grid, Lesson, Made, Opening, Piece, Question, Seen, Stage, Story, Term
+from ..lesson.lesson import (
+    Card,
+    Excerpt,
+    Framework,
+    Grid,
+    Lesson,
+    Made,
+    Opening,
+    Piece,
+    Question,
+    Seen,
+    Stage,
+    Story,
+    Switch,
+    Term,
+    called_in_print,
+)
 from ..reference.errors import printable
 from .catalogue import entry
-from .lesson_words import choices, framework_name, said_in, said_of
+from .lesson_words import choices, said_in, said_of
 from .numbers import digits
 from .words import shape
 
@@ -27,7 +43,7 @@ def screens(lesson: Lesson) -> Iterator[RenderableType]:
     """The lesson, screen by screen."""
     yield opening_screen(lesson)
     for piece in lesson.pieces.get("part one", ()):
-        yield Group(heading(f"Part I: {piece.title}"), *piece_parts(piece))
+        yield Group(heading(f"Part I: {piece.title}"), *piece_parts(piece, lesson.frameworks))
     asked: set[tuple[str, str]] = set()
     stops = list(lesson.stops())
     for place, stop in enumerate(stops, 1):
@@ -40,6 +56,8 @@ def screens(lesson: Lesson) -> Iterator[RenderableType]:
             yield Group(title, *card_parts(lesson, stop.what, question))
         elif stop.kind == "keeps":
             yield Group(title, *keeps_parts(lesson))
+        elif stop.kind == "switch":
+            yield Group(title, *switch_parts(stop.what))
         else:
             yield Group(title, *piece_parts(stop.what))
     if lesson.followed and lesson.followed.gains:
@@ -66,7 +84,7 @@ def opening_screen(lesson: Lesson) -> RenderableType:
     parts: list[RenderableType] = [heading(f"{case.name}: a training step, taken apart"), paragraph(case.about)]
     for framework in lesson.frameworks:
         told = framework.reason or f"{framework.version}, {framework.verdict}"
-        parts.append(paragraph(f"{framework_name(framework.name)}: {told}", "yellow" if framework.reason else "dim"))
+        parts.append(paragraph(f"{called_in_print(framework.name)}: {told}", "yellow" if framework.reason else "dim"))
     parts += [paragraph(text, "dim") for text in lesson.left_out]
     if lesson.hook:
         parts += [Text(), paragraph("Two results of one backward pass, and one of them is wrong: which?")]
@@ -74,7 +92,7 @@ def opening_screen(lesson: Lesson) -> RenderableType:
     return Group(*parts)
 
 
-def piece_parts(piece: Piece) -> Iterator[RenderableType]:
+def piece_parts(piece: Piece, frameworks: Sequence[Framework] = ()) -> Iterator[RenderableType]:
     """A short lesson."""
     for text in piece.text:
         yield paragraph(text)
@@ -82,6 +100,23 @@ def piece_parts(piece: Piece) -> Iterator[RenderableType]:
         yield Text(f"    {formula}", style="bold")
     for grid in piece.grids:
         yield grid_part(grid)
+    for framework in frameworks:
+        if framework.name in piece.theirs:
+            colour, glyph, words = said_of(piece.theirs[framework.name])
+            yield Text.assemble(f"{called_in_print(framework.name):16}", (f"{glyph} {words}", STYLES[colour]))
+
+
+def switch_parts(switch: Switch) -> Iterator[RenderableType]:
+    """Both ways of the update, side by side."""
+    yield paragraph(switch.about)
+    drawn = Table("", "all gradients first", "updated immediately", "off by", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in switch.rows:
+        both = (", ".join(digits(value, 4) for value in values) for values in (row.first, row.at_once))
+        drawn.add_row(printable(", ".join(filter(None, (str(row.symbol), row.part)))), *both, digits(row.apart, 4))
+    drawn.add_row("loss after the step", *(digits(loss, 9) for loss in switch.loss), "", style="bold")
+    yield drawn
+    if switch.note:
+        yield paragraph(switch.note)
 
 
 def grid_part(grid: Grid) -> Table:
@@ -116,15 +151,15 @@ def card_parts(lesson: Lesson, card: Card, question: Question | None) -> Iterato
     for framework in lesson.frameworks:
         stages, update = card.stages.get(framework.name), card.update.get(framework.name)
         if stages:
-            yield Text.assemble((f"  {framework_name(framework.name)}  ", "bold"), " → ".join(s.name for s in stages))
+            yield Text.assemble((f"  {called_in_print(framework.name)}  ", "bold"), " → ".join(s.name for s in stages))
             yield from (stage_part(stage) for stage in stages if card.phase == "backward")
         elif card.writes.get(framework.name):
             names = ", ".join(card.writes[framework.name])
             yield Text.assemble(
-                (f"  {framework_name(framework.name)}  ", "bold"), f"writes down for the way back: {names}"
+                (f"  {called_in_print(framework.name)}  ", "bold"), f"writes down for the way back: {names}"
             )
         elif update:
-            yield Text.assemble((f"  {framework_name(framework.name)}  ", "bold"), framework.optimizer)
+            yield Text.assemble((f"  {called_in_print(framework.name)}  ", "bold"), framework.optimizer)
             yield from (paragraph(f"      {line}") for line in update)
 
 
@@ -172,7 +207,7 @@ def lit_parts(lesson: Lesson, card: Card) -> Iterator[RenderableType]:
     yield paragraph(f"  {'by hand':16}{own!r}")
     for framework in lesson.frameworks:
         if framework.reason:
-            yield paragraph(f"  {framework_name(framework.name):16}{framework.reason}", "yellow")
+            yield paragraph(f"  {called_in_print(framework.name):16}{framework.reason}", "yellow")
             continue
         yield theirs_part(card, made, place, framework.name)
 
@@ -182,7 +217,7 @@ def theirs_part(card: Card, made: Made, place: int, framework: str) -> Text:
     colour, glyph, words = said_of([one.theirs[framework] for one in card.makes])
     values = made.theirs[framework].values
     number = "" if values is None else f"{float(values.ravel()[place])!r:26}"
-    return Text.assemble(f"  {framework_name(framework):16}{number}", (f"{glyph} {words}", STYLES[colour]))
+    return Text.assemble(f"  {called_in_print(framework):16}{number}", (f"{glyph} {words}", STYLES[colour]))
 
 
 def opening_text(opening: Opening) -> str:
@@ -232,7 +267,7 @@ def question_part(question: Question, *, answered: bool) -> RenderableType:
 def keeps_parts(lesson: Lesson) -> Iterator[RenderableType]:
     """What every framework keeps for the backward."""
     names = [framework.name for framework in lesson.frameworks if not framework.reason]
-    drawn = Table("layer", *map(framework_name, names), box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table("layer", *map(called_in_print, names), box=box.SIMPLE_HEAD, pad_edge=False)
     for one in lesson.keeps:
         kept = [", ".join(map(seen_text, one.frameworks.get(name, ()))) or "nothing" for name in names]
         drawn.add_row(printable(one.title), *map(printable, kept))

@@ -15,11 +15,6 @@ DERIVATIVE = re.compile(r"(?:with\s+derivative|Jacobian is full,)\s+``([^`]+)``"
 """What a docstring says of a derivative."""
 
 
-def framework_name(name: str) -> str:
-    """A framework as its users call it."""
-    return {"torch": "PyTorch", "jax": "JAX", "jax.eager": "JAX, eager"}.get(name, name)
-
-
 def choices(thing: Any) -> str:
     """The hyperparameters and conventions of a layer, a loss or an optimizer that are not the usual ones."""
     if thing is None:

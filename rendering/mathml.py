@@ -48,6 +48,8 @@ TIGHTNESS = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 2, as
 ATOM = 9
 SPACE = Markup('<mspace width="0.3em"/>')
 """Between the matrices of a product."""
+THIN = Markup('<mspace width="0.17em"/>')
+"""Between a letter and a word."""
 
 PROSE = frozenset(
     "the of as is it its by from there all their that than to which one are on where with over elsewhere".split()
@@ -192,11 +194,13 @@ class Setter:
         if type(node.op) not in BINARY:
             raise Unreadable(ast.dump(node))
         own = TIGHTNESS[type(node.op)]
-        left, right = self.tight(node.left, own), self.tight(node.right, own + 1)
+        left, right = self.tight(node.left, own + mixed(node, node.left)), self.tight(node.right, own + 1)
         if isinstance(node.op, ast.MatMult):
             return row(left, SPACE, right)
-        sign = "\u2062" if self.side_by_side(node) else BINARY[type(node.op)]  # an invisible times
-        return row(left, operator(sign), right)
+        if self.side_by_side(node):
+            times = operator("\u2062")  # an invisible one
+            return row(left, times, THIN, right) if is_word(node.right) else row(left, times, right)
+        return row(left, operator(BINARY[type(node.op)]), right)
 
     def side_by_side(self, node: ast.BinOp) -> bool:
         """Whether the factors of a product are so plain that no sign is needed between them."""
@@ -254,8 +258,9 @@ class Setter:
             return row(operator("∑"), self.tight(arguments[0], 2))
         if name in ("sum_over", "max_over") and len(arguments) == 2 and isinstance(arguments[0], ast.Name):
             under = row(*(identifier(letter, {}) for letter in arguments[0].id))
-            sign = operator("∑") if name == "sum_over" else Markup("<mi>max</mi>")
-            return row(element("munder", sign, under), self.tight(arguments[1], 2))
+            if name == "sum_over":
+                return row(element("munder", operator("∑"), under), self.tight(arguments[1], 2))
+            return row(element("munder", Markup("<mi>max</mi>"), under), THIN, self.tight(arguments[1], 2))
         return row(self.expression(node.func), operator("\u2061"), self.arguments(arguments))
 
     def arguments(self, arguments: list[ast.expr]) -> Markup:
@@ -292,6 +297,17 @@ class Setter:
 def is_absolute(node: ast.expr) -> bool:
     """Whether an expression brings its own fences."""
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FENCES
+
+
+def mixed(node: ast.BinOp, inner: ast.expr) -> bool:
+    """Whether one is a product of matrices and the other of their elements: in which order they are done matters."""
+    return isinstance(inner, ast.BinOp) and {type(node.op), type(inner.op)} == {ast.Mult, ast.MatMult}
+
+
+def is_word(node: ast.expr) -> bool:
+    """Whether an expression begins with more than a letter."""
+    named = node.func if isinstance(node, ast.Call) and not is_absolute(node) else node
+    return isinstance(named, ast.Name) and len(named.id) > 1 and named.id != "sqrt" and named.id not in GREEK
 
 
 def tightness(node: ast.expr) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -39,7 +39,11 @@ class Shown:
     id: str
     number: int
     tensor: TensorAgreement
+    size: int = 0
+    """How many elements it has."""
     worst: list[Element] = field(default_factory=list)
+    first: tuple[list[str], list[str]] | None = None
+    """The first elements of both sides, where they cannot be held against each other."""
     pictures: list[Picture] = field(default_factory=list)
     lacking: str = ""
     """Why there are no elements, or no drawings, where there are none."""
@@ -168,8 +172,12 @@ def tensor_shown(
     if arrays is None:
         lacking = ""
         if tensor.name in subject.not_kept:
-            lacking = "Its elements were not kept: those of other tensors had filled the room that there is."
-        elif tensor.failed in ("values", "nan", "infinity"):
+            lacking = (
+                "Its elements were not kept: a file of arrays has no complex numbers."
+                if tensor.failed == "dtype" and tensor.received.startswith("complex")
+                else "Its elements were not kept: those of other tensors had filled the room that there is."
+            )
+        elif tensor.failed in ("dtype", "shape", "values", "nan", "infinity"):
             lacking = "Its elements are not beside the record."
         return Shown(at, number, tensor, lacking=lacking)
     elements = Elements(arrays, limit)
@@ -181,7 +189,10 @@ def tensor_shown(
         pictures = [Picture(one.heading, picture(one.svg), one.words) for one in drawings(elements)]
     else:
         lacking = f"Drawn are the first {MOST_DRAWN} tensors that failed or were asked for; this is a later one."
-    return Shown(at, number, tensor, list(elements.worst(MOST_ELEMENTS)), pictures, lacking)
+    shown = Shown(at, number, tensor, arrays.reference.size, pictures=pictures, lacking=lacking)
+    if not arrays.paired:
+        return replace(shown, first=elements.first(MOST_ELEMENTS))
+    return replace(shown, worst=list(elements.worst(MOST_ELEMENTS)))
 
 
 def causes_of(diagnosis: Iterable[Diagnosis]) -> list[Cause]:

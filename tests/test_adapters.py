@@ -130,6 +130,14 @@ def assert_whole(trace: cc.Trace, case: cc.Case) -> None:
         assert trace[name].dtype == reference[name].dtype, name
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs the list of threads that Linux has")
+def test_jax_has_as_many_threads_as_it_is_said_to_have(able: Find) -> None:
+    """It does not say itself: those of XLA are counted by their name."""
+    trace = able("jax").record(small())
+    names = [task.read_text() for task in Path("/proc/self/task").glob("*/comm")]
+    assert trace.environment["threads"] == sum(name.startswith("tf_XLAEigen") for name in names)
+
+
 MOMENTUM = cc.SGD((0.1, 0.05), momentum=0.5, weight_decay=0.1)
 
 

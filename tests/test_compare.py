@@ -57,6 +57,13 @@ def test_tensor_starts_as_not_compared() -> None:
     assert tensor.verdict == tensor.end_to_end == tensor.local == "not compared"
 
 
+def test_an_agreement_says_where_each_side_was_computed() -> None:
+    found = cc.compare(cc.record("article"), cc.record("article"))
+    assert {"numpy", "machine", "device", "baseline"} <= found.environment.keys()
+    assert "version" not in found.environment
+    assert found.environment["device"] == "cpu"
+
+
 def test_missing_tensor_is_not_given_and_no_agreement(reference: cc.Trace) -> None:
     agreement = cc.compare(reference, subject_of(reference, gone=None))
     tensor = tensor_of(reference, subject_of(reference, gone=None))

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from agreements import NAME, agreement_with, with_nan
 from crosscheck.cases.tensors import as_tensors, identical
+from crosscheck.cli import app
 from crosscheck.comparison.agreement import Arrays
 from crosscheck.rendering import folder
 from crosscheck.rendering.arrays import fitting
 from crosscheck.rendering.as_json import from_json, to_json
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 FILES = ["agreement.json", "agreement.md", "junit.xml", "report.html"]
 
@@ -100,6 +102,35 @@ def test_extended_numbers_that_no_two_doubles_hold_are_left_out(failing: cc.Agre
     capped, stored = fitting(with_arrays(failing, a=largest))
     assert not stored
     assert capped.subjects["copy"].not_kept == (NAME,)
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        (lambda array: array.T, "shape"),
+        (lambda array: array.ravel()[:-1], "shape"),
+        (lambda array: array.astype(np.float32), "dtype"),
+        (lambda array: array.T.astype(np.int16), "dtype"),
+        (lambda array: array[:0], "shape"),
+    ],
+    ids=["transposed", "one less", "float32", "integers of another shape", "none"],
+)
+def test_what_is_refused_is_kept_as_it_was_given(change: Any, failed: str, tmp_path: Path) -> None:
+    found = agreement_with(change)
+    found.write(tmp_path)
+    subject = folder.read(tmp_path).subjects["copy"]
+    (tensor,) = (one for one in subject.tensors if one.verdict == "disagree")
+    assert (tensor.name, tensor.failed, subject.not_kept) == (NAME, failed, ())
+    right = cc.record("article")[NAME]
+    assert identical(subject.arrays[NAME].subject, np.asarray(change(right)))
+    assert identical(subject.arrays[NAME].reference, right)
+
+
+def test_complex_numbers_are_not_kept_and_the_page_says_why(tmp_path: Path) -> None:
+    agreement_with(lambda array: array + 1j).write(tmp_path)
+    subject = folder.read(tmp_path).subjects["copy"]
+    assert (dict(subject.arrays), subject.not_kept) == ({}, (NAME,))
+    assert "a file of arrays has no complex numbers" in (tmp_path / "report.html").read_text()
 
 
 def test_names_with_slashes_do_not_meet(failing: cc.Agreement, tmp_path: Path) -> None:
@@ -208,6 +239,18 @@ def test_elements_of_another_shape_are_an_error(failing: cc.Agreement, tmp_path:
     path.write_bytes(b"nothing")
     with pytest.raises(cc.CaseError, match=r"tensors.safetensors: expected a whole safetensors file"):
         folder.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["agreement.json", "tensors.safetensors"])
+def test_what_is_too_large_is_refused_before_it_is_read(name: str, failing: cc.Agreement, tmp_path: Path) -> None:
+    failing.write(tmp_path)
+    os.truncate(tmp_path / name, folder.LARGEST + 1)
+    expected = rf"{name}: expected a file of at most 268,435,456 bytes; received '{name}', which is larger"
+    with pytest.raises(cc.CaseError, match=expected):
+        folder.read(tmp_path)
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "at most 268,435,456 bytes" in " ".join(result.output.split())
 
 
 def test_without_the_elements_the_page_says_so(failing: cc.Agreement, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from crosscheck.cases import built_in
 from crosscheck.faults import FAULTS
 from crosscheck.reference import CLIPS, SCHEDULES
+from crosscheck.rendering.mathml import formulas, set_piece
 
 pytest.importorskip("sphinx")
 
@@ -93,7 +94,8 @@ def test_every_kind_has_a_page(pages: dict[Path, Page], handbook: Path, family: 
     described = FAMILIES[family][kind]
     page = pages[handbook / family / f"{kind}.html"]
     about = (described.__doc__ or "").split("\n\n")[0]
-    assert letters(about) in letters(page.text)
+    for words in re.split(r"``[^`]+``", about):
+        assert letters(words) in letters(page.text)
     assert f"crosscheck.{described.__name__}" in page.places
     assert re.search(r"def (forward|update|clipped|rate)\(", page.text)
     assert f'"{kind}": ' in page.text  # the line of an adapter
@@ -106,6 +108,21 @@ def test_every_kind_has_a_page(pages: dict[Path, Page], handbook: Path, family: 
 def letters(text: str) -> str:
     """What is left of a text however its marks and quotes are set."""
     return re.sub(r"\W", "", text)
+
+
+def test_formulas_are_set_and_what_is_none_is_code(handbook: Path) -> None:
+    adam, softmax, poisson = (
+        (handbook / name).read_text()
+        for name in ("optimizers/adam.html", "layers/softmax.html", "losses/poisson_nll.html")
+    )
+    for line, _ in formulas(
+        "g = gradient + weight_decay * weight\nsecond_moment = beta2 * second_moment + (1 - beta2) * g^2"
+    ):
+        assert str(line).removeprefix("<math>") in adam
+    assert "<span>(decoupled: gradient)</span>" in adam
+    assert str(set_piece("y_i = exp(x_i) / sum_j exp(x_j)")) in softmax
+    assert re.search(r"<code[^>]*><span class=\"pre\">log\(target!\)</span></code>", poisson)
+    assert not re.search(r"&lt;m\w+", adam + softmax + poisson)
 
 
 def test_a_page_says_what_was_run(pages: dict[Path, Page], handbook: Path) -> None:
@@ -181,7 +198,7 @@ def test_a_mistake_on_a_page_fails_the_build(tmp_path: Path) -> None:
         assert re.search(rf"{name}.*{problem}", done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("name", ["docstrings", "sources"])
+@pytest.mark.parametrize("name", ["docstrings", "formulas", "sources"])
 def test_its_own_examples(name: str) -> None:
     result = doctest.testmod(import_module(f"handbook.{name}"), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted

@@ -13,13 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 import crosscheck as cc
 import numpy as np
 import pytest
+from accessibility import problems
 from crosscheck.cli import app
 from crosscheck.cli.explain import step_through
 from crosscheck.faults import faults_of
 from crosscheck.lesson.excerpts import Known, excerpt, recognised
 from crosscheck.lesson.explain import explain
-from crosscheck.lesson.lesson import Lesson
+from crosscheck.lesson.functions import function, jacobian
+from crosscheck.lesson.lesson import Lesson, called_in_print
 from crosscheck.lesson.mistakes import Mistakes, visibility
+from crosscheck.lesson.switch import switch
 from crosscheck.lesson.symbols import Name, Symbols
 from crosscheck.lesson.unfolding import Derivatives, Element, small_enough
 from crosscheck.reference import run
@@ -31,6 +34,8 @@ from typer.testing import CliRunner
 
 SMALL = ("article", "article-batch", "mazur", "mlp", "residual", "several-losses", "probabilities", "clipping")
 """Cases that are small enough to be written out element by element."""
+
+FRAMEWORKS = ("torch", "jax")
 
 OTHERS = ("tied", "lenet", "gru", "normalisations", "accumulation", "heads")
 """Cases that are not, each with layers of its own."""
@@ -296,9 +301,9 @@ def test_an_array_is_recognised_by_its_numbers() -> None:
     assert recognised(weight.ravel(), known, "float64").symbol is None
 
 
+@pytest.mark.usefixtures("unasked")
 def test_a_framework_that_is_not_installed_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosscheck.adapters.find_spec", lambda package: None)
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     lesson = explain(cc.load_case("mazur"))
     assert [framework.reason.partition(":")[0] for framework in lesson.frameworks] == [
         "torch not installed",
@@ -337,6 +342,12 @@ def test_the_matrix_is_that_of_the_runs(lesson: Lesson) -> None:
     assert lesson.matrix["diagonal_jacobian"] == {"article": True, "article-batch": True}
 
 
+def test_the_code_of_a_mistake_is_what_is_written_and_no_hint(lesson: Lesson) -> None:
+    for story in lesson.stories:
+        assert "def " in story.code.text or " = " in story.code.text
+        assert not re.search(r"^    (question|experiment|only_where|number|wrong)\b", story.code.text, re.MULTILINE)
+
+
 def test_visibility_is_none_where_a_mistake_cannot_happen() -> None:
     cases = [cc.load_case("mazur"), cc.load_case("article")]
     matrix = visibility([Mistakes(case, run(case)) for case in cases])
@@ -364,11 +375,57 @@ def test_the_hook_has_the_same_first_number_twice(lesson: Lesson) -> None:
     assert [round(number, 8) for number in right.numbers] == [-0.70771982, 0.03001013, 0.67770969]
 
 
-def test_mazurs_erratum_is_computed() -> None:
-    (piece,) = alone("mazur").pieces["update"]
-    ((_, (printed, right, early)),) = piece.grids[0].rows
-    assert f"{early:.9f}" == f"{printed:.9f}"
-    assert f"{right:.9f}" != f"{printed:.9f}"
+@pytest.mark.parametrize("name", ["mazur", "article", "article-batch"])
+def test_the_switch_has_the_step_both_ways(name: str) -> None:
+    case = cc.load_case(name).with_steps(2)
+    early = next(fault for fault in faults_of(case) if fault.name == "updated_too_early")
+    right, wrong = run(case), run(case, early.start)
+    both = alone(name).switch
+    assert both is not None
+    assert both.loss == (right["1/forward/loss"], wrong["1/forward/loss"])
+    changed = [tensor for tensor in right if tensor.startswith("0/") and (right[tensor] != wrong[tensor]).any()]
+    assert [str(row.symbol) for row in both.rows] == [str(Symbols(case).tensor(tensor)) for tensor in changed]
+    for row, tensor in zip(both.rows, changed, strict=True):
+        assert row.first != row.at_once
+        assert row.apart == np.abs(right[tensor] - wrong[tensor]).max()
+        assert set(row.first) <= set(right[tensor].ravel())
+        assert set(row.at_once) <= set(wrong[tensor].ravel())
+
+
+def test_mazurs_text_prints_the_loss_of_updating_at_once() -> None:
+    both = alone("mazur").switch
+    assert both is not None
+    assert [f"{loss:.9f}" == "0.291027924" for loss in both.loss] == [False, True]
+    assert "digit for digit" in both.note
+
+
+def test_where_updating_at_once_changes_nothing_there_is_no_switch() -> None:
+    case = replace(cc.load_case("mazur"), frozen=("h.weight", "o.weight"))
+    assert case.trained
+    assert switch(case) is None
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", ["relu", "tanh", "softmax and its Jacobian"])
+def test_the_functions_of_part_one_stand_beside_the_frameworks(lesson: Lesson, name: str, framework: str) -> None:
+    """Their value and their derivative, from a run of each; the article's vector among them."""
+    pytest.importorskip(framework)
+    piece = next(piece for piece in lesson.pieces["part one"] if piece.title == name)
+    assert [one.verdict for one in piece.theirs[framework]] == ["agree", "agree"]
+    rows = {row: np.array(values) for grid in piece.grids for row, values in grid.rows}
+    theirs = [row for row in rows if row.endswith(f", {called_in_print(framework)}")]
+    assert len(theirs) == (4 if "Jacobian" in name else 2)
+    for row in theirs:
+        np.testing.assert_allclose(rows[row], rows[row.partition(",")[0]], rtol=0, atol=1e-15)
+
+
+def test_the_functions_of_part_one_are_right() -> None:
+    x = np.array([-0.5, 0.25, 2.0])
+    tanh, softmax = function(cc.Tanh(), x, ()), jacobian(cc.Softmax(), x, ())
+    np.testing.assert_array_equal(tanh.value[0], np.tanh(x))
+    np.testing.assert_allclose(tanh.derivative[0], 1 - np.tanh(x) ** 2, rtol=1e-15)
+    y = np.exp(x) / np.exp(x).sum()
+    np.testing.assert_allclose(softmax.derivative, np.diag(y) - np.outer(y, y), atol=1e-15)
 
 
 def test_the_third_of_the_loss_is_a_third_of_every_gradient(lesson: Lesson) -> None:
@@ -396,12 +453,18 @@ def test_the_terminal_shows_every_card(lesson: Lesson) -> None:
         assert told in text
 
 
-@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS, "gpt2"])
-def test_any_case_has_a_page_and_a_text(name: str) -> None:
-    lesson = alone(name)
-    html, text = to_html(lesson), text_of(lesson)
-    for card in lesson.cards[:: max(len(lesson.cards) // 8, 1)]:
+@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS])
+def test_any_case_has_a_text(name: str) -> None:
+    text = text_of(alone(name))
+    for card in alone(name).cards:
         assert card.title in text
+
+
+@pytest.mark.parametrize("name", ["article-batch", "mazur", *OTHERS, "gpt2"])
+def test_any_case_has_a_page(name: str) -> None:
+    lesson = alone(name)
+    html = to_html(lesson)
+    for card in lesson.cards[:: max(len(lesson.cards) // 8, 1)]:
         assert f'data-operation="{card.operation.replace(">", "&gt;")}"' in html
     assert len(html) < 8e6
 
@@ -533,15 +596,33 @@ def test_without_a_script_every_step_is_there_in_order(lesson: Lesson, page: Pat
         assert "diagonal_jacobian" in seen.page.inner_text("#hook details")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_nothing_is_wider_than_the_page(page: Path, visit: Callable[..., Any], width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 390)], ids=["light", "dark on a phone"])
+def test_the_page_keeps_nobody_out(page: Path, visit: Callable[..., Any], width: int, dark: bool) -> None:
     with visit(page, width=width, dark=dark) as seen:
         for step in (1, 8, 12):
             seen.page.locator("#time").fill(str(step))
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not problems(seen.page)
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_the_switch_shows_the_step_either_way(
+    lesson: Lesson, page: Path, visit: Callable[..., Any], script: bool
+) -> None:
+    place = next(number for number, stop in enumerate(lesson.stops(), 1) if stop.kind == "switch")
+    assert lesson.switch is not None
+    first, at_once = (f"{loss:.9f}" for loss in lesson.switch.loss)
+    with visit(page, script=script) as seen:
+        if script:
+            seen.page.locator("#time").fill(str(place))
+        both = seen.page.locator(".switch")
+        assert (first in both.inner_text(), at_once in both.inner_text()) == (True, False)
+        both.get_by_label("all gradients first").press("ArrowDown")
+        assert (first in both.inner_text(), at_once in both.inner_text()) == (False, True)
+        assert (at_once in seen.page.inner_text("#live")) == script
+
+
+@pytest.mark.usefixtures("unasked")
 def test_hostile_names_appear_as_text(tmp_path: Path, visit: Callable[..., Any]) -> None:
     case = cc.load_case("mazur")
     hostile = "<img src=x onerror=alert(1)>"
@@ -563,12 +644,19 @@ def test_hostile_names_appear_as_text(tmp_path: Path, visit: Callable[..., Any])
 
 
 @pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checker is not asked the cause of mistakes, which takes longest."""
+    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
+
+
+@pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     return lambda *arguments, **more: CliRunner().invoke(app, list(arguments), **more)
 
 
+@pytest.mark.usefixtures("unasked")
 @pytest.mark.parametrize("option", [["--plain"], ["--page-only"], []], ids=["plain", "page only", "no terminal"])
 def test_the_command_writes_the_page_and_says_where(
     shell: Callable[..., Any], tmp_path: Path, option: list[str], monkeypatch: pytest.MonkeyPatch
@@ -593,6 +681,7 @@ def test_an_adapter_that_is_not_there_is_status_2(shell: Callable[..., Any]) -> 
     assert "pytorch" in result.output
 
 
+@pytest.mark.usefixtures("unasked")
 def test_python_has_it_too(tmp_path: Path) -> None:
     lesson = cc.explain("mazur", against=[])
     assert lesson.write(tmp_path) == tmp_path / "lesson.html"
@@ -609,19 +698,19 @@ def test_in_a_terminal_enter_goes_on_and_q_ends(monkeypatch: pytest.MonkeyPatch)
     assert capture.get().split() == ["one", "two"]
 
 
+@pytest.mark.usefixtures("unasked")
 def test_a_framework_that_fails_is_said_so(monkeypatch: pytest.MonkeyPatch, adapter_of: Callable[[str], Any]) -> None:
     def fail(self: Any, case: cc.Case, device: str) -> cc.Trace:
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(type(adapter_of("torch")), "run", fail)
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     (framework,) = explain(cc.load_case("mazur"), against=["torch"]).frameworks
     assert framework.reason == "crashed: RuntimeError: out of order"
 
 
+@pytest.mark.usefixtures("unasked")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "longdouble"])
 def test_any_dtype_has_a_lesson(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crosscheck.lesson.mistakes.MOST_WORK", 0)
     lesson = explain(cc.load_case("mazur", dtype=dtype), against=[])
     assert f"in {dtype}" in to_html(lesson)
     assert lesson.stories

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import problems
 from crosscheck.rendering.pages import page, picture
 from crosscheck.rendering.pages.standalone import HERE, environment, source
 from jinja2 import DictLoader, Environment, UndefinedError
@@ -109,6 +110,42 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(text: str, ground: str, sch
 def test_contrast_is_that_of_the_standard() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+BARRIERS = {
+    "a text that is too pale": ('<p class="pale">pale</p>', "contrast"),
+    "a picture without words": ('<img src="data:image/png;base64,">', "image-alt"),
+    "a heading that leaves one out": ("<h4>deep</h4>", "heading-order"),
+    "a button without a name": ("<button></button>", "button-name"),
+    "a field without a label": ('<input type="text">', "label"),
+    "a focus that cannot be seen": ('<button class="bare">go</button>', "focus cannot be seen"),
+    "a table without a header": ("<table><tr><td>1</td><td>2</td></tr></table>", "no header"),
+    "a header without a text": ("<table><tr><th></th><td>2</td></tr></table>", "empty"),
+    "what is scrolled by mouse alone": ('<p class="narrow"><span>wide</span></p>', "scrollable-region-focusable"),
+}
+BARE = (
+    '<!doctype html><html lang="en"><head><title>a page</title><style>.pale { color: #999 } .narrow { width: 2rem; '
+    "overflow-x: auto } .narrow span { padding: 4rem } :focus-visible { outline: 3px solid } .bare:focus-visible "
+    '{ outline: none }</style></head><body><main><h1>title</h1><a href="#x" id="x">a link</a>%s</main></body></html>'
+)
+
+
+@pytest.mark.parametrize("barrier", BARRIERS)
+def test_what_would_keep_a_reader_from_a_page_is_found(barrier: str, browser: Any) -> None:
+    planted, expected = BARRIERS[barrier]
+    tab = browser.new_page()
+    tab.set_content(BARE % planted)
+    found = problems(tab)
+    tab.close()
+    assert found
+    assert all(problem.startswith(expected) for problem in found), found
+
+
+def test_a_page_without_barriers_has_none(browser: Any) -> None:
+    tab = browser.new_page()
+    tab.set_content(BARE % "")
+    assert not problems(tab)
+    tab.close()
 
 
 def test_every_template_is_escaped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
@@ -149,6 +150,7 @@ class Jax(contract.Adapter):
             "version": jax.__version__,
             "optax": optax.__version__,
             "device": jax_device(device).device_kind if device == "cuda" else "cpu",
+            "threads": threads(),
             "matmul_precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
         }
 
@@ -247,6 +249,16 @@ def to_jax(array: Array, dtype: str) -> Tensor:
 def to_numpy(tensor: Tensor) -> Array:
     """A tensor's values; bfloat16 numbers as float32."""
     return held(np.asarray(tensor))
+
+
+def threads() -> int:
+    """How many threads JAX computes with on the CPU, which it does not say: XLA takes as many as it may run on.
+
+    The variable NPROC, where it is set, is its own way to have another number.
+    """
+    if (given := os.environ.get("NPROC", "")).isdecimal():
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def jax_device(device: str) -> Any:

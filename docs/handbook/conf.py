@@ -11,6 +11,7 @@ import crosscheck
 from sphinx.application import Sphinx
 from sphinx.util.inspect import TypeAliasForwardRef
 
+from handbook.formulas import formula
 from handbook.pages import API, documented
 
 project = "crosscheck"
@@ -82,8 +83,16 @@ def raises(app: Sphinx, what: str, name: str, thing: object, options: Any, lines
             lines[place] = re.sub(r"^ {4}(?=\w)", ":raises ", lines[place])
 
 
+def folded(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Navigation in which only the branch of the page itself is unfolded: all of it on every page is most of a page."""
+    if whole := context.get("toctree"):
+        context["toctree"] = lambda **options: whole(**{**options, "collapse": True})
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("html-page-context", folded, priority=100)  # before the theme makes its navigation
+    app.add_role("formula", formula)
     app.connect("autodoc-process-signature", signed)
     app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", raises)

@@ -18,6 +18,7 @@ from support import FRAMEWORKS
 
 from . import tables
 from .docstrings import describe
+from .formulas import with_formulas
 from .kinds import WITH_PAGE, catalogue
 from .sources import ROOT, Code, body
 
@@ -33,6 +34,7 @@ def pages() -> Iterator[tuple[str, str]]:
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"heading": heading, "rubric": rubric, "code": code_block, "within": within, "body": body}
+    environment.filters["formulas"] = with_formulas
     environment.globals |= {"table": tables.table, "tables": tables, "describe": describe}
 
     def page(template: str, **values: Any) -> str:

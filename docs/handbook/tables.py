@@ -7,6 +7,7 @@ from textwrap import indent
 
 import support
 
+from .formulas import with_formulas
 from .kinds import Kind
 
 Row = Sequence[str]
@@ -43,7 +44,7 @@ def overview(kinds: Sequence[Kind]) -> Iterator[Row]:
     frameworks = tuple(kinds[0].results)
     yield "kind", "what it is", *frameworks
     for kind in kinds:
-        yield link(kind), kind.says.about, *(kind.results[name]["support"] for name in frameworks)
+        yield link(kind), with_formulas(kind.says.about), *(kind.results[name]["support"] for name in frameworks)
 
 
 def differences(kinds: Iterable[Kind]) -> Iterator[Row]:

@@ -37,12 +37,29 @@
     picture(stop);
     follow();
     light();
+    reachable();
     if (!quietly) {
       live.textContent = `${one(".eyebrow", stop).textContent.trim()}: ${title}`;
       const top = one(".stage").getBoundingClientRect().top;
       if (top < -8 || top > innerHeight / 2) one(".stage").scrollIntoView({ block: "start" });
       remember();
     }
+  }
+
+  // What is larger than its place is scrolled by keyboard too.
+  const scrolled = ".scroll, .formula, .formulas, .unfolded ol, .story, .question, pre, .picture";
+  let waiting = 0;
+  function reachable() {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => {
+      const parts = all(scrolled).filter((part) => part.checkVisibility()).map((part) => [part, isLarger(part)]);
+      parts.forEach(([part, larger]) => larger ? part.setAttribute("tabindex", 0) : part.removeAttribute("tabindex"));
+    });
+  }
+
+  function isLarger(part) {
+    const higher = part.matches(".picture") && part.scrollHeight > part.clientHeight;
+    return higher || part.scrollWidth > part.clientWidth;
   }
 
   // The drawing of the step at hand, and in it the nodes of the card at hand.
@@ -178,6 +195,10 @@
     if (question.closest(".stop")) question.closest(".stop").classList.add("answered");
   }));
 
+  all(".switch").forEach((both) => both.addEventListener("change", () => {
+    live.textContent = one(".after-step", both).innerText.trim();
+  }));
+
   all(".stop details.reveal").forEach((details) => details.addEventListener("toggle", () => {
     if (details.open) details.closest(".stop").classList.add("answered");
   }));
@@ -192,6 +213,8 @@
     show(true);
     if (kept.has("step")) one(".stage").scrollIntoView({ block: "start" });
   }
+  document.addEventListener("toggle", reachable, true);
+  addEventListener("resize", reachable);
   addEventListener("hashchange", restore);
   restore();
 })();
