@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .adapters import Crashed as Crashed
     from .adapters import NotInstalled as NotInstalled
     from .adapters import Unsupported as Unsupported
+    from .adapters.modules import tap as tap
     from .api import Agreement as Agreement
     from .api import Lesson as Lesson
     from .api import check as check
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from .api import load_case as load_case
     from .api import load_trace as load_trace
     from .api import record as record
+    from .api import record_module as record_module
     from .api import save_case as save_case
     from .api import save_trace as save_trace
+    from .api import suggest_map as suggest_map
     from .comparison.agreement import Disagreement as Disagreement
     from .comparison.agreement import SubjectAgreement as SubjectAgreement
     from .comparison.agreement import TensorAgreement as TensorAgreement
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from .isolation import Isolated as Isolated
     from .isolation import Limits as Limits
     from .isolation import TimedOut as TimedOut
+    from .porting.maps import Map as Map
     from .reference import *
 
 __version__ = "0.1.0"
@@ -47,10 +51,13 @@ __version__ = "0.1.0"
 # optimizers. A name is imported when it is first used, so that the command line starts without what it does not need.
 _HOMES = {
     "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
-    "api": "Agreement Lesson Trace check check_layer compare explain load_case load_trace record save_case save_trace",
+    "adapters.modules": "tap",
+    "api": "Agreement Lesson Trace check check_layer compare explain load_case load_trace record record_module "
+    "save_case save_trace suggest_map",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "isolation": "Isolated Limits TimedOut",
+    "porting.maps": "Map",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .adapters import Against
+from .adapters.modules import tap
 from .cases import load_case, save_case
 from .comparison import agreement, traces
 from .comparison.alone import check_layer as check_alone
@@ -16,6 +17,10 @@ from .comparison.running import run
 from .comparison.tolerance import Tolerance
 from .isolation import opened
 from .lesson import lesson
+from .porting import Map
+from .porting import record_module as record_model
+from .porting import suggest_map as suggest
+from .porting.suggesting import Suggestion
 from .reference import Case, Layer, trace
 from .reference.layers import Shape
 from .reference.trace import patterns
@@ -209,6 +214,69 @@ def record(case: Case | str | Path, subject: Against = "reference", *, device: s
         return Trace(**vars(one.record(loaded, device)))
 
 
+def record_module(
+    module: Any,
+    inputs: Any,
+    *,
+    loss: Callable[..., Any],
+    targets: Any = None,
+    optimizer: Any = None,
+    parameters: Any = None,
+    dtype: str = "float64",
+    steps: int = 1,
+    probe: int | None = None,
+    weights: trace.Trace | str | Path | None = None,
+    map: Map | str | Path | None = None,
+) -> Trace:
+    """Record a model of your own as it trains: every submodule's output, every gradient, every updated weight.
+
+    ``module`` is a ``torch.nn.Module``, a flax nnx ``Module``, or a function ``f(parameters, *inputs)`` of JAX whose
+    tree of ``parameters`` is given; it is left as it is found. ``inputs`` is an array, or a list or a table of them,
+    as between the parentheses of a call. ``loss`` takes the output, and the ``targets`` where there are any, and gives
+    one number. ``optimizer`` is a transformation of optax, or a function that makes one of ``torch.optim`` of the
+    parameters; without it nothing is updated. All of ``steps`` are made with the same inputs.
+
+    Tensors are named as the framework names them: ``0/forward/encoder.layers.0``, ``0/backward/`` (the gradient at
+    that output), ``0/gradient/encoder.layers.0.linear1.weight``, ``0/update/``. Of several calls of a submodule the
+    second is ``NAME#1``, of a tuple the first is ``NAME:0``. The model's own output is ``output``. What a function
+    taps, ``cc.tap(NAME, value)``, is named so too.
+
+    It runs in float64 unless ``dtype`` is float32: the one decides about logic, the other about precision. It is run
+    several times, so that the trace says how far rounding alone moves each tensor.
+
+    With ``probe``, a seed, the parameters are drawn anew, so that no layout can be taken for another. With ``weights``
+    they are those of another trace, through a ``map``; see ``suggest_map``.
+
+    Raises:
+        CaseError: the module cannot be recorded, or draws random numbers; a map that does not fit.
+        NotInstalled: a framework is not here.
+
+    >>> import crosscheck as cc
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())
+    >>> trace = cc.record_module(model, [[0.5, -1.0, 2.0]], loss=lambda y: (y**2).sum(), probe=0)
+    >>> [name for name in trace]  # doctest: +NORMALIZE_WHITESPACE
+    ['0/forward/0', '0/forward/1', '0/forward/output', '0/forward/loss', '0/backward/output', '0/backward/1',
+    '0/backward/0', '0/backward/input', '0/gradient/1.bias']
+    """
+    options: dict[str, Any] = {"targets": targets, "optimizer": optimizer, "parameters": parameters, "dtype": dtype}
+    options |= {"steps": steps, "probe": probe, "weights": weights, "map": map}
+    return Trace(**vars(record_model(module, inputs, loss=loss, **options)))
+
+
+def suggest_map(first: trace.Trace | str | Path, second: trace.Trace | str | Path) -> Suggestion:
+    """Suggest what of one recorded model is what of another, from shapes, order and names.
+
+    The suggestion has the ``map``, to be saved with ``map.save(PATH)``, the ``text`` of its file with remarks, and
+    the ``lines`` that are to be looked at.
+
+    Raises:
+        CaseError: a file that cannot be read; a trace of a case.
+    """
+    loaded = (one if isinstance(one, trace.Trace) else load_trace(one) for one in (first, second))
+    return suggest(*loaded)
+
+
 def compare(
     first: trace.Trace | str | Path,
     second: trace.Trace | str | Path,
@@ -217,6 +285,7 @@ def compare(
     show: Iterable[str] = (),
     local: bool | None = None,
     tolerance: Tolerance | None = None,
+    map: Map | str | Path | None = None,
 ) -> Agreement:
     """Compare two traces, or two trace files, of one case; ``only`` and ``show`` are those of ``check``.
 
@@ -225,14 +294,19 @@ def compare(
     counts as right, end to end. So it is, too, where the traces are so large that nothing is computed again, unless
     ``local=True``.
 
+    Two recordings of models, of which the second is a port of the first, are compared through a ``map`` that says what
+    is what; without one, names are the same in both. The weights must be equal through it, bit for bit.
+
     Raises:
-        CaseError: a file that cannot be read or is not as it was recorded; runs that started from other inputs.
+        CaseError: a file that cannot be read or is not as it was recorded; runs that started from other inputs; a map
+            that does not fit.
 
     >>> import crosscheck as cc
     >>> cc.compare(cc.record("article"), cc.record("article", "torch")).ok
     True
     """
     options: dict[str, Any] = {"only": patterns(only), "show": patterns(show), "local": local, "tolerance": tolerance}
+    options["map"] = map if isinstance(map, Map | None) else Map.load(map)
     if isinstance(first, trace.Trace) or isinstance(second, trace.Trace):
         loaded = (one if isinstance(one, trace.Trace) else load_trace(one) for one in (first, second))
         return Agreement(**vars(traces.compare(*loaded, **options)))
@@ -253,6 +327,8 @@ def load_trace(path: str | Path) -> Trace:
 __all__ = [
     "Agreement",
     "Lesson",
+    "Map",
+    "Suggestion",
     "Trace",
     "check",
     "check_layer",
@@ -261,6 +337,9 @@ __all__ = [
     "load_case",
     "load_trace",
     "record",
+    "record_module",
     "save_case",
     "save_trace",
+    "suggest_map",
+    "tap",
 ]

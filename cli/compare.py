@@ -24,6 +24,18 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    map: Annotated[
+        Path | None,
+        typer.Option(metavar="MAP.toml", help="What of the first model is what of the second.", show_default=False),
+    ] = None,
+    suggest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP.toml",
+            help="Compare nothing, and write such a map, from shapes, order and names.",
+            show_default=False,
+        ),
+    ] = None,
     only: Only = None,
     show: Show = None,
     top: Top = 8,
@@ -39,15 +51,43 @@ def compare(
     `crosscheck compare a.trace b.trace`
 
     `crosscheck compare a.trace b.trace --direct --only '*/gradient/*' --top 0`
+
+    Two models that were recorded in Python, the second a port of the first:
+
+    `crosscheck compare a.trace b.trace --suggest map.toml`
+
+    `crosscheck compare a.trace b.trace --map map.toml`
     """
     from ..comparison.traces import compare_files
+    from ..porting import Map
     from ..reference import CaseError
 
+    if suggest is not None:
+        write_suggestion(first, second, suggest)
+        return
     showing = Showing(out, top, json)
     with refusing(CaseError, OSError):
         with progress(f"{first} and {second}"):
-            found = compare_files(first, second, only=only or (), show=show or (), local=local)
+            read = Map.load(map) if map else None
+            found = compare_files(first, second, only=only or (), show=show or (), local=local, map=read)
         if found.environment["baseline"] == "reference":
             showing.console.print("Held against the reference, computed again from the recorded case.", style="dim")
         showing.show(found)
         showing.end()
+
+
+def write_suggestion(first: str, second: str, path: Path) -> None:
+    """Write a map that is suggested, and say what is to be looked at in it."""
+    from ..cases.files import write_text
+    from ..porting import suggest_map
+    from ..reference import CaseError
+    from ..reference.errors import printable
+    from ..traces import load_trace
+
+    with refusing(CaseError, OSError):
+        found = suggest_map(load_trace(first), load_trace(second))
+        write_text(path, found.text)
+    entries = len([*found.map.entries()])
+    typer.echo(f"a map of {entries} entries was written to {path}; it is a suggestion, which a comparison proves")
+    for line in found.lines:
+        typer.echo(f"  {printable(line)}")

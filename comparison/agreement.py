@@ -162,6 +162,15 @@ class TruthAgreement:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """An entry of the map from one model to another, whether it is proven, and if not, why."""
+
+    entry: str
+    proven: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Agreement:
     """One case, the reference, and every subject that was held against it."""
 
@@ -177,6 +186,10 @@ class Agreement:
     differing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Of two traces that are compared, what differs in where they were made: the first's and the second's."""
     truth: TruthAgreement | None = None
+    placed: tuple[Placed, ...] = ()
+    """Of two models that are compared, the entries of the map that are of parameters."""
+    alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By model, its outputs and buffers that the map does not mention: they are not compared."""
 
     @property
     def compared(self) -> bool:

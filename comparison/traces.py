@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..cases.tensors import identical
+from ..porting.maps import Map
 from ..reference import CaseError, Trace
 from ..traces.inputs import require_same_start
 from ..traces.loading import open_traces
 from .agreement import Agreement
 from .compare import Comparison, agreement_of
+from .ports import compare_models
 from .running import run
 from .tolerance import Computed, Tolerance
 
@@ -28,8 +30,9 @@ def compare(
     show: Sequence[str] = (),
     local: bool | None = None,
     tolerance: Tolerance | None = None,
+    map: Map | None = None,
 ) -> Agreement:
-    """Compare two traces of one case, which is the first's.
+    """Compare two traces of one case, which is the first's, or of two models, through a map.
 
     With ``local`` the reference is computed again from the case, and each of the two is held against it, locally and
     end to end; the first is left out where it is, bit for bit, what the reference makes here. Without, the second is
@@ -37,9 +40,15 @@ def compare(
     ``only`` and ``show`` are those of ``Comparison``.
 
     Raises:
-        CaseError: they did not start from the same inputs and weights; ``local``, and neither holds the case.
+        CaseError: they did not start from the same inputs and weights; ``local``, and neither holds the case; a map,
+            and they are of no models.
     """
     first, second = named(first, second, called)
+    if first.model or second.model or map:
+        if local:
+            raise CaseError("a trace that holds the case that was run, to compare locally", "a model", key="case")
+        agreement = compare_models(first, second, map=map, only=only, show=show, tolerance=tolerance)
+        return replace(agreement, differing=differing(first, second))
     case = first.case or second.case
     if first.case and second.case:
         require_same_start(first.case, second.case, first.source, second.source)
@@ -67,6 +76,7 @@ def compare_files(
     show: Sequence[str] = (),
     local: bool | None = None,
     tolerance: Tolerance | None = None,
+    map: Map | None = None,
 ) -> Agreement:
     """Compare two trace files, in bounded memory where they are not held against the reference.
 
@@ -75,6 +85,9 @@ def compare_files(
     """
     one, other = open_traces(first, second)
     called = (one.called, other.called)
+    if one.head.model or other.head.model or map:
+        traces = [recorded.trace() for recorded in (one, other)]
+        return compare(*traces, called=called, only=only, show=show, local=local, tolerance=tolerance, map=map)
     whole = local or max(one.size, other.size) <= RECOMPUTED_BYTES
     one.inputs(whole).require_same(other.inputs(whole), *called)
     traces = [recorded.trace(with_case=whole) for recorded in (one, other)]

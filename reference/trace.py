@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,23 @@ class Operation:
     outputs: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Model:
+    """What ran where no case did: a module or a function of somebody's own."""
+
+    name: str
+    dtype: str
+    steps: int
+    precision: str
+    """The least precise dtype that it computes in, which may be below its own."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The class of each submodule by its path; the model's own by ``""``."""
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """By tensor, how far rounding moved any of its elements; a tensor whose rounding has no bound is not there."""
+    unseen: tuple[str, ...] = ()
+    """Submodules that ran where no output can be seen, as in a loop that is compiled, or not at all."""
+
+
 @dataclass
 class Trace:
     """The tensors of one run by their names ``STEP/PHASE/NAME``, and the operations between them.
@@ -41,6 +58,8 @@ class Trace:
     """Who computed it: the reference, or the name of a subject."""
     case: Case | None = None
     """The case that was run, where it is known."""
+    model: Model | None = None
+    """What was run instead of a case."""
     environment: dict[str, Any] = field(default_factory=dict)
     """Versions, device and settings that may change a result."""
     tensors: dict[str, Array] = field(default_factory=dict)
@@ -65,7 +84,7 @@ class Trace:
         return self.dtypes.get(name) or self[name].dtype.name
 
     def __getitem__(self, name: str) -> Array:
-        return self.given[name] if is_given(name) else self.tensors[name]
+        return self.tensors[name] if name in self.tensors else self.given[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)

@@ -43,9 +43,10 @@ def laid_out(agreement: Agreement, rows: Sequence[Row], left_out: Sequence[Row])
     parts = [f"# {escaped(words.title(agreement))}", escaped(agreement.about), f"**{words.headline(agreement)}**"]
     settings = [*agreement.environment.items()]
     parts.append(", ".join(f"{escaped(key)} {escaped(value)}" for key, value in settings))
-    if agreement.differing:
-        head, *lines = map(escaped, words.differing_lines(agreement))
-        parts.append(f"{head}\n\n" + "\n".join(f"- {line}" for line in lines))
+    for told in (words.placed_lines(agreement), words.differing_lines(agreement)):
+        if told:
+            head, *lines = map(escaped, told)
+            parts.append("\n\n".join(filter(None, (head, "\n".join(f"- {line}" for line in lines)))))
     if agreement.truth:
         parts.append("\n".join(f"- {escaped(line)}" for line in words.truth_lines(agreement.truth)))
     if left_out:

@@ -112,7 +112,7 @@ def to_html(agreement: Agreement) -> str:
         sides=sides,
         lines=lines_of(sides),
         settings=settings_of(agreement),
-        differing=words.differing_lines(agreement),
+        remarks=[lines for lines in (words.placed_lines(agreement), words.differing_lines(agreement)) if lines],
         truth=words.truth_lines(agreement.truth) if agreement.truth else [],
         overall=overall(agreement),
         most_causes=MOST_CAUSES,

@@ -30,6 +30,8 @@ def render(agreement: Agreement, top: int | None = None, width: int = WIDE) -> R
         parts += [Text(f"  {words.diagnosis_line(found)}", style="yellow") for found in subject.diagnosis]
         if subject.tensors:
             parts += [Text(), table(subject, top, columns), Text()]
+    if agreement.placed:
+        parts += [Text("\n  ".join(words.placed_lines(agreement))), Text()]
     if agreement.differing:
         parts += [Text("\n  ".join(words.differing_lines(agreement))), Text()]
     if agreement.truth:

@@ -119,6 +119,18 @@ def differing_lines(agreement: Agreement) -> list[str]:
     return [printable(line) for line in (["environments differ:", *lines] if lines else [])]
 
 
+def placed_lines(agreement: Agreement) -> list[str]:
+    """How much of the map from one model to another is proven, and what is not."""
+    if not agreement.placed:
+        return []
+    left = [one for one in agreement.placed if not one.proven]
+    many = "entry" if len(agreement.placed) == 1 else "entries"
+    head = f"the map: {len(agreement.placed) - len(left)} of {len(agreement.placed)} {many} of parameters proven"
+    lines = [f"not proven: {one.entry}: {one.why}" for one in left]
+    lines += [f"in {name} alone, not compared: {', '.join(names)}" for name, names in agreement.alone.items()]
+    return [printable(line) for line in (f"{head}{':' if lines else ''}", *lines)]
+
+
 def headline(agreement: Agreement) -> str:
     """The verdict on the whole in one line."""
     if not agreement.compared:

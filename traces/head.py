@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from ..cases.tables import shown
 from ..reference import Operation
 from ..reference.errors import CaseError
 from ..reference.layers import Array
+from ..reference.trace import Model
 
 SCHEMA = "1"
 KEY = "crosscheck.trace"
@@ -62,20 +63,43 @@ class Made(Record):
         return Operation(self.name, self.phase, self.kind, tuple(self.inputs), tuple(self.outputs))
 
 
+class Ran(Record):
+    """A model of somebody's own, which ran where no case did."""
+
+    name: str
+    dtype: Literal["float32", "float64"]
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    precision: Literal["float16", "bfloat16", "float32", "float64"]
+    kinds: dict[str, str]
+    rounding: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
+    unseen: list[str]
+
+    @classmethod
+    def of(cls, model: Model) -> Ran:
+        """A model as the head has it."""
+        return cls.model_validate({**vars(model), "unseen": list(model.unseen)})
+
+    def model(self) -> Model:
+        """The model."""
+        return Model(**{**dict(self), "unseen": tuple(self.unseen)})
+
+
 class Head(Record):
     """All that a file says of its tensors, which it lists in the order of computation."""
 
     source: str
     environment: dict[str, str | int | float | bool]
-    case: str
+    case: str = ""
     """The case as a TOML file says it. What would stand in files beside that is among the tensors, ``FILE/NAME``."""
+    model: Ran | None = None
+    """What ran instead of a case."""
     tensors: list[Entry]
     operations: list[Made]
 
 
 def as_metadata(head: Head) -> dict[str, str]:
     """The head as a text of a safetensors file, behind the schema and its own hash."""
-    text = head.model_dump_json()
+    text = head.model_dump_json(exclude_none=True)
     return {KEY: f"{SCHEMA} {hashlib.sha256(text.encode()).hexdigest()} {text}"}
 
 
@@ -102,7 +126,9 @@ def is_tensor_name(name: str) -> bool:
 
 
 def require_described(head: Head, tensors: Mapping[str, Array]) -> None:
-    """Raise CaseError unless the head lists every tensor of the file, each once and as it is."""
+    """Raise CaseError unless the head lists every tensor of the file, each once and as it is, of a case or a model."""
+    if bool(head.case) == (head.model is not None):
+        raise CaseError("a case or a model that was run", "both" if head.case else "neither", key="head")
     listed = {entry.name: entry for entry in head.tensors}
     odd = listed.keys() ^ tensors.keys()
     if odd or len(listed) < len(head.tensors):
@@ -110,9 +136,11 @@ def require_described(head: Head, tensors: Mapping[str, Array]) -> None:
         twice = (entry.name for entry in head.tensors if listed[entry.name] is not entry)
         raise CaseError("each tensor once in the head and in the file", where, key=min(odd) if odd else next(twice))
     for name, entry in listed.items():
-        if not is_tensor_name(name) and not ARRAY_NAME.fullmatch(name):
+        if not is_tensor_name(name) and not (head.case and ARRAY_NAME.fullmatch(name)):
             raise CaseError("a name 'STEP/PHASE/NAME', or 'FILE/NAME' of the case", repr(name), key="head.tensors")
         array, dtype = tensors[name], STORED_AS.get(entry.dtype, entry.dtype)
         if array.dtype.name != dtype or list(array.shape) != entry.shape:
             expected = f"{dtype} of shape {tuple(entry.shape)}, as the head says"
             raise CaseError(expected, f"{array.dtype} of shape {array.shape}", key=name)
+    if head.model and (strange := head.model.rounding.keys() - listed.keys()):
+        raise CaseError("the rounding of tensors that are there", repr(min(strange)), key="head.model.rounding")

@@ -132,7 +132,8 @@ class Recorded:
         named = [(name, array) for name, array in named if is_tensor_name(name)]
         return Trace(
             source=head.source,
-            case=self.case if with_case else None,
+            case=self.case if with_case and head.case else None,
+            model=head.model.model() if head.model else None,
             environment=dict(head.environment),
             tensors={name: array for name, array in named if not is_given(name)},
             given={name: array for name, array in named if is_given(name)},

@@ -20,31 +20,33 @@ from ..reference.layers import Array
 from ..reference.trace import is_given
 from .environment import here, plain
 from .hashes import sha256_of
-from .head import Entry, Head, Made, as_metadata, is_tensor_name
+from .head import Entry, Head, Made, Ran, as_metadata, is_tensor_name
 from .loading import load_trace
 
 
 def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
-    """Write a trace, with its case, into one file, which is moved to its name once it has been read back.
+    """Write a trace, with its case or model, into one file, which is moved to its name once it has been read back.
 
     It is a safetensors file, so that other programs see its tensors too. Whatever fails, what stood there before stays
     as it was. What the trace says of its environment is completed by the machine and the versions of this process.
 
     Raises:
-        CaseError: a trace without its case, or of a case that no file can say; a tensor whose name is not
+        CaseError: a trace without its case or model, or of one that no file can say; a tensor whose name is not
             ``STEP/PHASE/NAME``, or of a dtype that safetensors lacks, as longdouble is; a path that cannot be written.
     """
     path = Path(path)
-    if trace.case is None:
-        raise CaseError("a trace that holds the case that was run", "one without", key="case")
+    ran = trace.case or trace.model
+    if ran is None:
+        raise CaseError("a trace that holds the case that was run, or the model", "one without", key="case")
     require_names(trace)
-    table, beside = told(trace.case)
+    table, beside = told(trace.case) if trace.case else ({}, {})
     arrays = {f"{file}/{name}": array for file, named in beside.items() for name, array in named.items()}
     stored = {name: storable(array, name) for name, array in {**arrays, **trace.given, **trace.tensors}.items()}
     head = Head(
         source=trace.source,
         environment=plain({**here(), **trace.environment}),
         case=as_toml(table).decode(),
+        model=Ran.of(trace.model) if trace.model else None,
         tensors=[
             Entry.of(name, array, sha256, trace.dtypes.get(name, ""))
             for (name, array), sha256 in zip(stored.items(), sha256_of(stored.values()), strict=True)
@@ -55,8 +57,9 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
         with replacing(path) as temporary:
             save_file(stored, temporary, as_metadata(head))
             back = load_trace(temporary)
-            if back.case is None or not same_case(back.case, trace.case):
-                raise RuntimeError(f"{trace.case.name!r} did not read back as it was written; nothing was kept")
+            same = same_case(back.case, trace.case) if back.case and trace.case else back.model == trace.model
+            if not same:
+                raise RuntimeError(f"{ran.name!r} did not read back as it was written; nothing was kept")
     except (OSError, SafetensorError) as error:
         received = getattr(error, "strerror", None) or str(error)
         raise CaseError("a path that can be written", received, file=str(path)) from None

@@ -1,0 +1,95 @@
+"""A flax nnx module of somebody's own, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ClassVar
+
+import flax
+import numpy as np
+from flax import nnx
+
+from ...reference.errors import CaseError
+from ..modules import Ran, Start, Watcher
+from .modules import JaxModel, Tree, leaves_of
+
+
+class NnxModule(JaxModel):
+    """A module in the mode that it is in; every run has a copy of it."""
+
+    source: ClassVar[str] = "flax"
+
+    def __init__(self, module: nnx.Module, loss: Callable[..., Any], optimizer: Any) -> None:
+        self.definition, parameters, statistics = nnx.split(module, nnx.Param, ...)
+        super().__init__(parameters, statistics, loss, optimizer)
+        drawing = leaves_of(nnx.split(module, nnx.RngState, ...)[1])
+        self.counts = {name: self.statistics.pop(name) for name, _ in [*drawing]}
+        """How many random numbers each of its streams has drawn."""
+        self.name = type(module).__name__
+        self.kinds = {path_of(path): type(one).__name__ for path, one in nnx.iter_modules(module) if is_called(one)}
+
+    def environment(self) -> dict[str, Any]:
+        return {**super().environment(), "version": flax.__version__, "jax": super().environment()["version"]}
+
+    def apply(
+        self, parameters: Tree, statistics: Tree, watcher: Watcher, *args: Any, **kwargs: Any
+    ) -> tuple[Any, Tree]:
+        module = nnx.merge(self.definition, parameters, statistics, copy=True)
+        with calls_seen(module, watcher):
+            output = module(*args, **kwargs)
+        return output, nnx.split(module, nnx.Param, ...)[2]
+
+    def run(self, start: Start, dtype: str, steps: int, *, first: bool = False) -> Ran:
+        ran = super().run(start, dtype, steps, first=first)
+        for name, count in self.counts.items():
+            if not all(np.array_equal(ran.tensors.pop(f"{step}/state/{name}"), count) for step in range(steps)):
+                expected = "a module that draws no random numbers (dropout: module.eval(), or rate = 0)"
+                raise CaseError(expected, f"one that does, from {name!r}", key="module")
+        return ran
+
+
+@contextmanager
+def calls_seen(module: nnx.Module, watcher: Watcher) -> Iterator[None]:
+    """Meanwhile the watcher sees what every submodule gives when it is called; nnx has hooks on classes only."""
+    paths = {id(one): path_of(path) for path, one in nnx.iter_modules(module) if is_called(one)}
+    classes = {type(one) for _, one in nnx.iter_modules(module) if is_called(one)}
+    running: set[int] = set()
+
+    def seen(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(self) not in paths or id(self) in running:  # a copy, in a transformation; or its class calls super's
+                return call(self, *args, **kwargs)
+            running.add(id(self))
+            try:
+                output = call(self, *args, **kwargs)
+            finally:
+                running.discard(id(self))
+            return watcher.saw(paths[id(self)], output)
+
+        return called
+
+    own = {one: vars(one).get("__call__") for one in classes}
+    wrapped = {one: seen(one.__call__) for one in classes}
+    try:
+        for one, call in wrapped.items():
+            setattr(one, "__call__", call)  # noqa: B010
+        yield
+    finally:
+        for one, call in own.items():
+            if call is None:
+                delattr(one, "__call__")
+            else:
+                setattr(one, "__call__", call)  # noqa: B010
+
+
+def is_called(module: Any) -> bool:
+    """Whether a module is one that can be called, and not a list of others."""
+    return callable(getattr(type(module), "__call__", None))  # noqa: B004
+
+
+def path_of(parts: tuple[Any, ...]) -> str:
+    """The path of a submodule."""
+    return ".".join(map(str, parts))

@@ -1,0 +1,9 @@
+"""A model brought from one framework to another: recorded in both, and what is what in the other."""
+
+from __future__ import annotations
+
+from .maps import Map
+from .recording import record_module
+from .suggesting import suggest_map
+
+__all__ = ["Map", "record_module", "suggest_map"]
