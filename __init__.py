@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api import record_module as record_module
     from .api import save_case as save_case
     from .api import save_trace as save_trace
+    from .api import settle_map as settle_map
     from .api import suggest_map as suggest_map
     from .comparison.agreement import Disagreement as Disagreement
     from .comparison.agreement import SubjectAgreement as SubjectAgreement
@@ -53,7 +54,7 @@ _HOMES = {
     "adapters": "ADAPTERS Crashed NotInstalled Unsupported",
     "adapters.modules": "tap",
     "api": "Agreement Lesson Trace check check_layer compare explain load_case load_trace record record_module "
-    "save_case save_trace suggest_map",
+    "save_case save_trace settle_map suggest_map",
     "comparison.agreement": "Disagreement SubjectAgreement TensorAgreement",
     "comparison.tolerance": "Computed EpsilonTable Tolerance",
     "isolation": "Isolated Limits TimedOut",

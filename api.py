@@ -19,6 +19,7 @@ from .isolation import opened
 from .lesson import lesson
 from .porting import Map
 from .porting import record_module as record_model
+from .porting import settle_map as settle
 from .porting import suggest_map as suggest
 from .porting.suggesting import Suggestion
 from .reference import Case, Layer, trace
@@ -277,6 +278,31 @@ def suggest_map(first: trace.Trace | str | Path, second: trace.Trace | str | Pat
     return suggest(*loaded)
 
 
+def settle_map(
+    module: Any,
+    inputs: Any,
+    *,
+    weights: trace.Trace | str | Path,
+    map: Map | str | Path,
+    loss: Callable[..., Any],
+    targets: Any = None,
+    parameters: Any = None,
+) -> Suggestion:
+    """Try a map out on the port, and where it goes wrong, other layouts of the same shapes.
+
+    What no shape tells (in which order the gates of an LSTM stand, or queries, keys and values; whether a square matrix
+    is transposed) shows in what comes out. The port is run with the ``weights`` of the other model, which should be
+    those of a ``probe``. At the first output that is not the other's, every order of the parts, and every other layout
+    of the parameters there, is tried, and the one is kept with which the outputs agree furthest. The other arguments
+    are those of ``record_module``. The result is a suggestion, whose ``lines`` say what was found.
+
+    Raises:
+        CaseError: a map that does not fit; a module that cannot be recorded.
+    """
+    options: dict[str, Any] = {"weights": weights, "map": map, "targets": targets, "parameters": parameters}
+    return settle(module, inputs, loss=loss, **options)
+
+
 def compare(
     first: trace.Trace | str | Path,
     second: trace.Trace | str | Path,
@@ -340,6 +366,7 @@ __all__ = [
     "record_module",
     "save_case",
     "save_trace",
+    "settle_map",
     "suggest_map",
     "tap",
 ]

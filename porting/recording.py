@@ -52,12 +52,7 @@ def record_module(
     if map is not None and weights is None:
         raise CaseError("the weights of a trace, which the map is for", "none", key="weights")
     recorder = recorder_of(module, parameters, loss, optimizer)
-    start = Start(
-        recorder.parameters,
-        recorder.statistics,
-        {name: as_array(value, name) for name, value in named(inputs, "input").items()},
-        {name: as_array(value, name) for name, value in named(targets, "target").items()},
-    )
+    start = start_of(recorder, inputs, targets)
     if probe is not None:
         start = probed(start, probe)
     if weights is not None:
@@ -66,6 +61,20 @@ def record_module(
     ran = recorder.run(start, dtype, steps, first=True)
     rounding = measured(recorder, start, ran, dtype, steps)
     model = Model(recorder.name, dtype, steps, ran.precision, dict(recorder.kinds), rounding, ran.unseen)
+    return trace_of(recorder, start, ran, model)
+
+
+def start_of(recorder: Recorder, inputs: Any, targets: Any) -> Start:
+    """What a model as it is found, and what it is given, come to."""
+    given = (
+        {name: as_array(value, name) for name, value in named(some, what).items()}
+        for some, what in ((inputs, "input"), (targets, "target"))
+    )
+    return Start(recorder.parameters, recorder.statistics, *given)
+
+
+def trace_of(recorder: Recorder, start: Start, ran: Ran, model: Model) -> Trace:
+    """What was run, as a trace."""
     environment = {**recorder.environment(), "precision": ran.precision}
     given = {name: np.array(array) for name, array in start.given.items()}
     return Trace(recorder.source, model=model, environment=environment, tensors=ran.tensors, given=given)
@@ -211,8 +220,9 @@ def measured(recorder: Recorder, start: Start, ran: Ran, dtype: str, steps: int)
     if dtype == "float64":
         for _ in range(DRAWS):
             signs = start.changed(lambda array: random.choice((-1.0, 1.0), array.shape))
-            moved = (start.changed(lambda array, sign: array * (1 + way * STRIDE * sign), signs) for way in (-1, 1))
-            see(*(recorder.run(one, dtype, steps) for one in moved), ran)
+            behind = start.changed(lambda array, sign: array * (1 - STRIDE * sign), signs)
+            before = start.changed(lambda array, sign: array * (1 + STRIDE * sign), signs)
+            see(recorder.run(behind, dtype, steps), recorder.run(before, dtype, steps), ran)
     else:
         see(ran, recorder.run(start, "float64", steps))
         for _ in range(DRAWS):
@@ -228,8 +238,10 @@ def floor_of(array: Array, unit: float) -> float:
 
 
 def apart(one: Array, other: Array, middle: Array | None = None) -> float:
-    """The largest difference of two arrays, or of their mean from a third; infinite unless all are finite in the same
-    places, and the same elsewhere."""
+    """The largest difference of two arrays, or of their mean from a third.
+
+    It is infinite unless they are finite in the same places, and the same elsewhere.
+    """
     with np.errstate(all="ignore"):
         wide, right = one.astype(np.float64), other.astype(np.float64)
         same = (wide == right) | (np.isnan(wide) & np.isnan(right))

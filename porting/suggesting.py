@@ -6,6 +6,7 @@ It is a suggestion. What it could not decide it says; what it is worth is proven
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -33,6 +34,7 @@ class Suggestion:
     map: Map
     notes: dict[str, list[str]] = field(default_factory=dict)
     unplaced: dict[Section, tuple[list[str], list[str]]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
@@ -43,13 +45,13 @@ class Suggestion:
             for side, names in zip("ab", sides, strict=True):
                 if names:
                     found.append(f"{section} of {side} without a place: {', '.join(names)}")
-        return found
+        return [*found, *self.remarks]
 
     @property
     def text(self) -> str:
         """The file of the map, with the remarks."""
-        open_ones = [line for line in self.lines if " without a place: " in line]
-        return self.map.text({**self.notes, "": open_ones})
+        told = sum(len(notes) for notes in self.notes.values())
+        return self.map.text({**self.notes, "": self.lines[told:]})
 
 
 class Side(NamedTuple):
@@ -113,8 +115,10 @@ class Matching:
         self.place(self.pairs, LIKELY)
         if section == "parameters":
             self.place_packed()
-            self.place_sums()
             self.place(self.pairs, 0.0)
+            self.place_sums()
+        elif section == "outputs":
+            self.place(self.only(), -1.0)
 
     def entries(self) -> list[Entry]:
         """The entries, in the order of the first model."""
@@ -197,6 +201,12 @@ class Matching:
             notes += [f"by its shape alone it could be: {as_text(one) or 'as it is'}" for one in pair.layouts[1:5]]
             self.add([pair.ours], [pair.theirs], pair.layouts[0], notes if self.section != "outputs" else ())
 
+    def only(self) -> list[Pair]:
+        """The pairs of which neither could be in another."""
+        free = [pair for pair in self.pairs if pair.ours not in self.used[0] and pair.theirs not in self.used[1]]
+        seen = Counter([*((0, pair.ours) for pair in free), *((1, pair.theirs) for pair in free)])
+        return [pair for pair in free if seen[0, pair.ours] == seen[1, pair.theirs] == 1]
+
     # ----------------------------------------------------------------------------------------------- several for one
 
     def place_packed(self) -> None:
@@ -232,16 +242,19 @@ class Matching:
                         yield group, [name], (*layouts[0], Step(concatenate=axis)), note
 
     def place_sums(self) -> None:
-        """The two biases of a recurrent layer of PyTorch's, of which others have one."""
-        for side in (0, 1):
-            for name in self.left(side):
-                partner = name.replace("bias_ih", "bias_hh")
-                held = [one for one, (entry, _) in enumerate(self.made) if partner in (entry.first, entry.second)[side]]
-                if partner == name or not held or side == 1:
-                    continue
-                entry, notes = self.made.pop(held[0])
-                layout = (Step(sum=True), *entry.layout)
-                self.add([*entry.first, name], entry.second, layout, [*notes, "two that add up: one has both updates"])
+        """The two biases of a recurrent layer of PyTorch's, of which others have one: they add up to it."""
+        for name in self.left(0):
+            one, other = ("bias_ih", "bias_hh") if "bias_ih" in name else ("bias_hh", "bias_ih")
+            partner = name.replace(one, other)
+            for place, (entry, notes) in enumerate(self.made):
+                if partner != name and entry.first == [partner]:
+                    del self.made[place]
+                    kept = [note for note in notes if name not in note]
+                    both = sorted([partner, name], reverse=True)
+                    self.add(
+                        both, entry.second, (Step(sum=True), *entry.layout), [*kept, "two that add up learn twice"]
+                    )
+                    break
 
     def by_convention(self, ours: str, theirs: str, layouts: list[Layout]) -> list[Layout]:
         """The layouts that fit, first the one that such a parameter, or such an output, has by convention."""

@@ -109,7 +109,7 @@ class JaxModel(modules.Recorder):
         )
 
     def trained(self, differentiate: Callable[..., Any], state: Any, parameters: Tree, *rest: Any) -> Any:
-        """The gradients, what was seen, the parameters after the step and the optimizer's state, as optax's users do."""
+        """The gradients, what was seen, the parameters after the step, and what optax keeps."""
         gradients, aside = differentiate(parameters, *rest)
         if self.optimizer:
             updates, state = self.optimizer.update(gradients[0], state, parameters)
