@@ -218,7 +218,7 @@ class Proofs:
         expected = self.expected(witness, entry)
         if not self.fits(witness, entry, expected):
             return f"its {witness} disagrees"
-        if witness == "gradient" and self.fits(witness, entry, [array * 0 for array in expected]):
+        if witness == "gradient" and self.fits(witness, entry, [np.zeros_like(array) for array in expected]):
             return "its gradient is 0, so nothing shows how it is used"
         if other := next(self.others(entry, witness), ""):
             return f"{other} fits as well"

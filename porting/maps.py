@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
+import numpy as np
 import tomli_w
 from pydantic import Field
 
@@ -33,7 +34,7 @@ class Entry(Record):
 
     a: str | Names
     b: str | Names
-    layout: Annotated[list[Step], Field(max_length=16, default_factory=list)]
+    layout: list[Step] = Field(default_factory=list, max_length=16)
 
     @property
     def first(self) -> list[str]:
@@ -65,16 +66,13 @@ class Entry(Record):
         return found
 
 
-Entries = Annotated[list[Entry], Field(max_length=MOST_ENTRIES, default_factory=list)]
-
-
 class Tables(Record):
     """The whole file."""
 
-    inputs: Entries
-    parameters: Entries
+    inputs: list[Entry] = Field(default_factory=list, max_length=MOST_ENTRIES)
+    parameters: list[Entry] = Field(default_factory=list, max_length=MOST_ENTRIES)
     """Buffers too."""
-    outputs: Entries
+    outputs: list[Entry] = Field(default_factory=list, max_length=MOST_ENTRIES)
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,11 @@ class Map:
     def of_same_names(cls, first: Trace, second: Trace) -> Map:
         """The map of two recordings of one model: what has a name in both is the same."""
         ours, theirs = arrays_of(first), arrays_of(second)
-        same = (
-            tuple(Entry(a=name, b=name) for name in ours[section] if name in theirs[section]) for section in SECTIONS
-        )
-        return cls(*same)
+
+        def same(section: Section) -> tuple[Entry, ...]:
+            return tuple(Entry(a=name, b=name) for name in ours[section] if name in theirs[section])
+
+        return cls(same("inputs"), same("parameters"), same("outputs"))
 
     def entries(self) -> Iterator[tuple[Section, str, Entry]]:
         """Every entry with its section and its key."""
@@ -251,7 +250,7 @@ def through(map: Map, first: Trace) -> Iterator[tuple[Section, Entry, str, list[
                     continue
                 arrays = [known[name] for name in names]
                 if is_sum(entry.layout) and phase != "initial":
-                    arrays = [arrays[0], *(array * 0 for array in arrays[1:])]
+                    arrays = [arrays[0], *(np.zeros_like(array) for array in arrays[1:])]
                 made = zip(entry.second, entry.of(arrays), strict=True)
                 origin = " + ".join(names)
                 yield section, entry, f"{step}/{phase}", [(f"{step}/{phase}/{name}", origin, one) for name, one in made]

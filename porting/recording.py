@@ -88,15 +88,15 @@ def recorder_of(module: Any, parameters: Any, loss: Callable[..., Any], optimize
         NotInstalled: a framework is not here.
     """
     if parameters is None and "torch" in sys.modules:
-        from ..adapters.torch.modules import TorchModule, nn
+        from ..adapters.torch.modules import TorchModule
 
-        if isinstance(module, nn.Module):
+        if TorchModule.takes(module):
             return TorchModule(module, loss, optimizer)
     try:
         if parameters is None and "flax" in sys.modules:
-            from ..adapters.jax.nnx import NnxModule, nnx
+            from ..adapters.jax.nnx import NnxModule
 
-            if isinstance(module, nnx.Module):
+            if NnxModule.takes(module):
                 return NnxModule(module, loss, optimizer)
         if callable(module) and parameters is not None:
             from ..adapters.jax.modules import JaxFunction
@@ -113,7 +113,7 @@ def recorder_of(module: Any, parameters: Any, loss: Callable[..., Any], optimize
 def as_array(value: Any, name: str) -> Array:
     """An array of NumPy's, of numbers or truth values, of whatever array a framework has."""
     detached = value.detach().cpu() if hasattr(value, "detach") else value
-    array = held(np.asarray(detached))
+    array: Array = held(np.asarray(detached))
     if array.dtype.kind not in "fiub":
         raise CaseError(
             "arrays of numbers (several in a list or a table)", f"{array.dtype} of {type(value).__name__}", key=name
@@ -148,8 +148,8 @@ def probed(start: Start, seed: int) -> Start:
         return (float(array.mean()) + spread * numbers).astype(np.float32).astype(array.dtype)
 
     def near(array: Array) -> Array:
-        numbers = 0.1 * random.uniform(-1, 1, array.shape)
-        return (array + (np.abs(array) + (array == 0)) * numbers).astype(np.float32).astype(array.dtype)
+        moved: Array = array + (np.abs(array) + (array == 0)) * 0.1 * random.uniform(-1, 1, array.shape)
+        return moved.astype(np.float32).astype(array.dtype)
 
     parameters = {n: drawn(a) if a.size and a.dtype.kind == "f" else a for n, a in start.parameters.items()}
     statistics = {

@@ -56,11 +56,10 @@ def settle_map(
     settled = Settling(first, outputs, completed)
     notes: dict[str, list[str]] = {}
     while change := settled.step():
-        told, entries = change
-        for place in entries:
+        told, changed = change
+        for place in changed:
             notes.setdefault(f"parameters.{place}", []).append(f"found by trying: {told}")
-    entries = settled.map.parameters
-    result = Suggestion(replace(found, parameters=entries), notes)
+    result = Suggestion(replace(found, parameters=settled.map.parameters), notes)
     if name := settled.first_off(outputs(settled.map)):
         result.remarks.append(f"no layout that was tried makes {name} agree")
     return result
@@ -93,10 +92,8 @@ class Settling:
         best: Change | None = None
         best_map = self.map
         for change in self.changes(off, second) if off else ():
-            entries = list(self.map.parameters)
-            for place, entry in change[1].items():
-                entries[place] = entry
-            tried = replace(self.map, parameters=tuple(entries))
+            entries = {**dict(enumerate(self.map.parameters)), **change[1]}
+            tried = replace(self.map, parameters=tuple(entries.values()))
             place = self.place_of(self.first_off(self.outputs(tried)))
             if place > reached:
                 best, best_map, reached = change, tried, place

@@ -21,8 +21,9 @@ from ..reference.layers import Array, Shape
 from .layouts import Step, as_text
 from .maps import Entry, Map, Section, arrays_of, is_reserved
 
-CERTAIN, LIKELY, CLOSE = 10.0, 0.5, 0.05
-"""Scores: that of equal numbers; from which a pair is one; by how much the better of two must be better."""
+CERTAIN, LIKELY, CLOSE, ORDER = 10.0, 0.5, 0.05, 0.02
+"""Scores: that of equal numbers; from which a pair is one; by how much the better of two must be better; how much less
+that of the first and the last is."""
 
 Layout = tuple[Step, ...]
 
@@ -87,7 +88,7 @@ def suggest_map(first: Trace, second: Trace) -> Suggestion:
         entries[section] = tuple(matching.entries())
         found.unplaced[section] = (matching.left(0), matching.left(1))
         found.notes |= {f"{section}.{place}": notes for place, notes in enumerate(matching.notes()) if notes}
-    found.map = Map(**entries)
+    found.map = Map(entries["inputs"], entries["parameters"], entries["outputs"])
     return found
 
 
@@ -158,7 +159,7 @@ class Matching:
                 if not layouts:
                     continue
                 equal = [one for one in layouts if self.is_equal(array, other, one)]
-                score = likeness(ours, theirs) - 0.1 * abs(places[0][ours] - places[1][theirs])
+                score = likeness(ours, theirs) - ORDER * abs(places[0][ours] - places[1][theirs])
                 if equal and (self.section != "outputs" or np.ptp(array) > 0) and is_telling(array):
                     score, layouts = score + CERTAIN, equal
                 if is_reserved(ours) and ours == theirs:
@@ -265,8 +266,13 @@ class Matching:
             kind = first.kind_of(ours) if first.is_torch else second.kind_of(theirs)
             if "Embedding" in kind or not re.search("Linear|Conv|LSTM|GRU|RNN|Attention", kind):
                 return layouts
-        axes = self.conventional(first.arrays[ours].ndim)
-        return sorted(layouts, key=lambda layout: not any(step.transpose == axes for step in layout))
+        axes = [self.conventional(first.arrays[ours].ndim)]
+        if (first.arrays[ours].ndim, second.arrays[theirs].ndim) == (
+            3,
+            2,
+        ):  # heads: (I, H, D), and (H, D, O) behind them
+            axes = [[1, 2, 0], [2, 0, 1]]
+        return sorted(layouts, key=lambda layout: not any(step.transpose in axes for step in layout))
 
     def conventional(self, rank: int) -> list[int]:
         """The axes that make a tensor of one framework one of the other: OIHW to HWIO, NCHW to NHWC, or back."""

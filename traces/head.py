@@ -66,7 +66,7 @@ class Made(Record):
 class Ran(Record):
     """A model of somebody's own, which ran where no case did."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     dtype: Literal["float32", "float64"]
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
     precision: Literal["float16", "bfloat16", "float32", "float64"]

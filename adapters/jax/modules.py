@@ -161,10 +161,10 @@ class Adding(Watcher):
         super().__init__()
         self.zeros = zeros
         self.values: dict[Place, Any] = {}
-        self.outer = get_opaque_trace_state(convention="nnx")
+        self.outer = trace_state()
 
     def can_see(self) -> bool:
-        return bool(get_opaque_trace_state(convention="nnx") == self.outer)
+        return bool(trace_state() == self.outer)
 
     def perturbed(self, place: Place, value: Any) -> Any:
         if not isinstance(value, jax.Array | np.ndarray):
@@ -172,6 +172,11 @@ class Adding(Watcher):
         value = jnp.asarray(value)
         self.values[place] = value
         return value + self.zeros[place] if place in self.zeros else value
+
+
+def trace_state() -> Any:
+    """What is being traced: inside a transformation, another."""
+    return get_opaque_trace_state(convention="nnx")  # type: ignore[no-untyped-call]
 
 
 def is_real(value: Any) -> bool:

@@ -25,13 +25,19 @@ class NnxModule(JaxModel):
     source: ClassVar[str] = "flax"
 
     def __init__(self, module: nnx.Module, loss: Callable[..., Any], optimizer: Any) -> None:
-        self.definition, parameters, statistics = nnx.split(module, nnx.Param, ...)
+        parts: Any = nnx.split(module, nnx.Param, ...)
+        self.definition, parameters, statistics = parts
         super().__init__(parameters, statistics, loss, optimizer)
-        drawing = leaves_of(nnx.split(module, nnx.RngState, ...)[1])
-        self.counts = {name: self.statistics.pop(name) for name, _ in [*drawing]}
+        self.counts = {name: np.asarray(count) for name, count in leaves_of(nnx.state(module, nnx.RngState))}
         """How many random numbers each of its streams has drawn."""
+        self.statistics = {name: one for name, one in self.statistics.items() if name not in self.counts}
         self.name = type(module).__name__
         self.kinds = {path_of(path): type(one).__name__ for path, one in nnx.iter_modules(module) if is_called(one)}
+
+    @staticmethod
+    def takes(model: object) -> bool:
+        """Whether it can record a model."""
+        return isinstance(model, nnx.Module)
 
     def environment(self) -> dict[str, Any]:
         return {**super().environment(), "version": flax.__version__, "jax": super().environment()["version"]}
@@ -40,6 +46,7 @@ class NnxModule(JaxModel):
         self, parameters: Tree, statistics: Tree, watcher: Watcher, *args: Any, **kwargs: Any
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self.definition, parameters, statistics, copy=True)
+        one: Any
         for _, one in nnx.iter_modules(module):
             if hasattr(one, "param_dtype"):  # the parameters have been cast, and a module may compute in their dtype
                 if getattr(one, "dtype", None) == one.param_dtype:
@@ -47,7 +54,7 @@ class NnxModule(JaxModel):
                 one.param_dtype = jnp.result_type(*jax.tree.leaves(parameters))
         with calls_seen(module, watcher):
             output = module(*args, **kwargs)
-        return output, nnx.split(module, nnx.Param, ...)[2]
+        return output, nnx.state(module, nnx.Not(nnx.Param))
 
     def run(self, start: Start, dtype: str, steps: int, *, first: bool = False) -> Ran:
         ran = super().run(start, dtype, steps, first=first)
@@ -90,18 +97,18 @@ def calls_seen(module: nnx.Module, watcher: Watcher) -> Iterator[None]:
 
         return called
 
-    own = {one: vars(one).get("__call__") for one in classes}
     wrapped = {one: seen(one.__call__) for one in classes}
+    own = {one: vars(one)["__call__"] for one in classes if "__call__" in vars(one)}
     try:
         for one, call in wrapped.items():
             setattr(one, "__call__", call)  # noqa: B010
         yield
     finally:
-        for one, call in own.items():
-            if call is None:
-                delattr(one, "__call__")
+        for one in classes:
+            if one in own:
+                setattr(one, "__call__", own[one])  # noqa: B010
             else:
-                setattr(one, "__call__", call)  # noqa: B010
+                delattr(one, "__call__")
 
 
 def is_called(module: Any) -> bool:

@@ -32,6 +32,11 @@ class TorchModule(modules.Recorder):
         self.statistics = {name: to_numpy(one) for name, one in module.named_buffers()}
         self.device = next((one.device for one in module.parameters()), torch.device("cpu"))
 
+    @staticmethod
+    def takes(model: object) -> bool:
+        """Whether it can record a model."""
+        return isinstance(model, nn.Module)
+
     def environment(self) -> dict[str, Any]:
         return {
             "version": torch.__version__,
@@ -90,7 +95,7 @@ class TorchModule(modules.Recorder):
         names = names_of(watcher.values)
         made = {f"forward/{names[place]}": value for place, value in watcher.values.items()}
         made["forward/loss"] = loss.detach().reshape(()).clone()
-        loss.sum().backward()
+        torch.autograd.backward(loss.sum())
         zeros = {names[place]: zero for place, zero in reversed(watcher.zeros.items())}
         made |= gradients("backward", {**zeros, **inputs})
         parameters = dict(module.named_parameters())
@@ -135,11 +140,11 @@ class Hooks(Watcher):
                 handle.remove()
 
 
-class Precision(TorchDispatchMode):
+class Precision(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees the dtype of all that any operation makes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.dtypes: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
