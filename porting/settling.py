@@ -109,10 +109,12 @@ class Settling:
         there = there or {n: one for n, one in entries.items() if all(is_within(one, off, self.expected))} or entries
         for count in range(2, MOST_BLOCKS + 1):
             for order in list(permutations(range(count)))[1:]:
-                moved = {place: in_order(entry, order, shapes) for place, entry in there.items()}
-                changed = {place: entry for place, entry in moved.items() if entry}
-                if changed:
-                    yield f"{count} parts in the order {list(order)}", changed
+                for size in dict.fromkeys(parts_of(entry, shapes) for entry in there.values()):
+                    alike = {place: entry for place, entry in there.items() if parts_of(entry, shapes) == size}
+                    moved = {place: in_order(entry, order, shapes) for place, entry in alike.items()}
+                    changed = {place: entry for place, entry in moved.items() if entry}
+                    if changed:
+                        yield f"{count} parts in the order {list(order)}", changed
         for place, entry in there.items():
             for rival in rivals([shapes[name] for name in entry.second]):
                 names = [entry.second[number] for number in np.argsort(rival.exchanged)]
@@ -125,6 +127,12 @@ def is_within(entry: Entry, off: str, expected: Sequence[tuple[str, str, Array]]
     origin = next(origin for name, origin, _ in expected if name == off)
     path = origin.split("/", 2)[2].partition(":")[0].partition("#")[0]
     yield from (name.startswith(f"{path}.") for name in entry.first)
+
+
+def parts_of(entry: Entry, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
+    """What entries have in common whose parts stand in one order: how many names, or the size of the last axis."""
+    shape = shapes[entry.second[0]]
+    return len(entry.second), shape[-1] if shape and len(entry.second) == 1 else 0
 
 
 def in_order(entry: Entry, order: Sequence[int], shapes: dict[str, tuple[int, ...]]) -> Entry | None:
