@@ -140,7 +140,7 @@ def test_the_suggestion_places_everything(map: cc.Map, first: cc.Trace, second: 
         "lstm.weight_hh_l0 -> lstm.wh, { transpose = [1, 0] }",
         "norm.weight -> norm.scale",
     } <= texts
-    assert [entry.text for entry in map.inputs][0] == "input -> input, { transpose = [0, 2, 3, 1] }"
+    assert map.inputs[0].text == "input -> input, { transpose = [0, 2, 3, 1] }"
     assert {entry.text for entry in map.outputs} >= {
         "conv -> conv, { transpose = [0, 2, 3, 1] }",
         "attention:0 -> attention",

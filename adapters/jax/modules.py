@@ -23,6 +23,9 @@ from .adapter import enable_x64, to_jax, to_numpy
 Tree: TypeAlias = Any
 Tensors: TypeAlias = dict[str, Any]
 
+QUICKLY = {"xla_backend_optimization_level": "0"}
+"""A model is compiled to be run a few times."""
+
 
 class Program(NamedTuple):
     """A training step in one dtype, compiled, and the shapes and the order of what submodules give in it."""
@@ -100,11 +103,12 @@ class JaxModel(modules.Recorder):
         seen = {place.path for place in places}
         unseen += tuple(path for path in self.kinds if path not in seen and path not in unseen)
         equations = jax.make_jaxpr(objective)(parameters, {}, *parts)
+        differentiate = jax.grad(objective, argnums=(0, 1, 2), has_aux=True)
         return Program(
             places,
             unseen,
             jax.jit(self.optimizer.init) if self.optimizer else lambda parameters: None,
-            jax.jit(partial(self.trained, jax.grad(objective, argnums=(0, 1, 2), has_aux=True))),
+            jax.jit(partial(self.trained, differentiate), compiler_options=QUICKLY),
             least_precise(dtypes_in(equations.jaxpr)),
         )
 
