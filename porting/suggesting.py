@@ -116,7 +116,7 @@ class Matching:
         self.place(self.pairs, LIKELY)
         if section == "parameters":
             self.place_packed()
-            self.place(self.pairs, 0.0)
+            self.place(self.pairs, -ORDER)
             self.place_sums()
         elif section == "outputs":
             self.place(self.only(), -1.0)
@@ -199,7 +199,8 @@ class Matching:
                 and pair.score - other.score < CLOSE
             ]
             notes = [f"as likely: {name}" for name in dict.fromkeys(rivals[:4])]
-            notes += [f"by its shape alone it could be: {as_text(one) or 'as it is'}" for one in pair.layouts[1:5]]
+            if others := [as_text(one) or "as it is" for one in pair.layouts[1:]]:
+                notes.append(f"by its shape alone it could be: {'; '.join(others)}")
             self.add([pair.ours], [pair.theirs], pair.layouts[0], notes if self.section != "outputs" else ())
 
     def only(self) -> list[Pair]:

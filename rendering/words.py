@@ -27,6 +27,9 @@ COLUMNS = (
 MACHINE = frozenset({"crosscheck", "python", "numpy", "machine"})
 """What is said of a process, and for a subject only where it differs."""
 
+MANY = 3
+"""From so many entries of a map on they are named without their layouts."""
+
 NUMERIC = frozenset({"max abs", "ulp", "sigmas", "end to end", "allowed", "reference", "subject"})
 
 
@@ -123,12 +126,24 @@ def placed_lines(agreement: Agreement) -> list[str]:
     """How much of the map from one model to another is proven, and what is not."""
     if not agreement.placed:
         return []
-    left = [one for one in agreement.placed if not one.proven]
+    left: dict[str, list[str]] = {}
+    for one in agreement.placed:
+        if not one.proven:
+            left.setdefault(one.why, []).append(one.entry)
+    proven = sum(one.proven for one in agreement.placed)
     many = "entry" if len(agreement.placed) == 1 else "entries"
-    head = f"the map: {len(agreement.placed) - len(left)} of {len(agreement.placed)} {many} of parameters proven"
-    lines = [f"not proven: {one.entry}: {one.why}" for one in left]
+    head = f"the map: {proven} of {len(agreement.placed)} {many} of parameters proven"
+    lines = [
+        f"not proven: {'; '.join(entries if len(entries) < MANY else map(short_entry, entries))}: {why}"
+        for why, entries in left.items()
+    ]
     lines += [f"in {name} alone, not compared: {', '.join(names)}" for name, names in agreement.alone.items()]
     return [printable(line) for line in (f"{head}{':' if lines else ''}", *lines)]
+
+
+def short_entry(entry: str) -> str:
+    """An entry without its layout."""
+    return entry.split(", {")[0]
 
 
 def headline(agreement: Agreement) -> str:

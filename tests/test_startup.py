@@ -12,7 +12,7 @@ import pytest
 from agreements import agreement_with
 from crosscheck.adapters import Adapter
 
-FRAMEWORKS = frozenset({"jax", "optax", "torch"})
+FRAMEWORKS = frozenset({"flax", "jax", "optax", "torch"})
 HEAVY = FRAMEWORKS | {"numpy", "pydantic", "rich", "safetensors", "typer"}
 
 
@@ -81,7 +81,7 @@ def test_the_header_of_the_pytest_plugin_imports_no_framework(tmp_path: Path) ->
     assert not names & FRAMEWORKS
 
 
-@pytest.mark.parametrize(("adapter", "others"), [("torch", {"jax", "optax"}), ("jax", {"torch"})])
+@pytest.mark.parametrize(("adapter", "others"), [("torch", {"flax", "jax", "optax"}), ("jax", {"flax", "torch"})])
 def test_an_adapter_imports_only_its_own_framework(
     adapter: str, others: set[str], adapter_of: Callable[[str], Adapter]
 ) -> None:
