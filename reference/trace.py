@@ -58,8 +58,6 @@ class Trace:
     """Who computed it: the reference, or the name of a subject."""
     case: Case | None = None
     """The case that was run, where it is known."""
-    model: Model | None = None
-    """What was run instead of a case."""
     environment: dict[str, Any] = field(default_factory=dict)
     """Versions, device and settings that may change a result."""
     tensors: dict[str, Array] = field(default_factory=dict)
@@ -67,6 +65,8 @@ class Trace:
     operations: list[Operation] = field(default_factory=list)
     dtypes: dict[str, str] = field(default_factory=dict)
     """Of each tensor whose dtype NumPy lacks, which it is: ``bfloat16``, whose numbers are held as float32."""
+    model: Model | None = None
+    """What was run instead of a case."""
 
     def keep(self, name: str, made: Array, dtype: str = "") -> Array:
         """Store a tensor under its name and hand it back: the hook of a plain run.
