@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
@@ -171,9 +172,13 @@ class Map:
                             f"a layout that makes {name!r}, of shape {wanted}", f"shape {array.shape}", key="layout"
                         )
 
-    def telling(self, key: str) -> _Telling:
+    @contextmanager
+    def telling(self, key: str) -> Iterator[None]:
         """Have every error say which entry of which file it is about."""
-        return _Telling(self.file, key)
+        try:
+            yield
+        except CaseError as error:
+            raise error.within(key).in_file(self.file) from None
 
     def laid_out(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """The second's parameters and buffers, of all those of the first that are given.
@@ -192,19 +197,6 @@ class Map:
                             )
                     found |= zip(entry.second, entry.of([given[name] for name in entry.first]), strict=True)
         return found
-
-
-@dataclass(frozen=True)
-class _Telling:
-    file: str
-    key: str
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, CaseError):
-            raise error.within(self.key).in_file(self.file) from None
 
 
 def is_reserved(name: str) -> bool:
