@@ -256,9 +256,8 @@ def record_module(
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())
     >>> trace = cc.record_module(model, [[0.5, -1.0, 2.0]], loss=lambda y: (y**2).sum(), probe=0)
-    >>> [name for name in trace]  # doctest: +NORMALIZE_WHITESPACE
-    ['0/forward/0', '0/forward/1', '0/forward/output', '0/forward/loss', '0/backward/output', '0/backward/1',
-    '0/backward/0', '0/backward/input', '0/gradient/1.bias']
+    >>> [name for name in trace if name.startswith(("0/forward", "0/gradient"))]
+    ['0/forward/0', '0/forward/1', '0/forward/output', '0/forward/loss', '0/gradient/0.weight', '0/gradient/0.bias']
     """
     options: dict[str, Any] = {"targets": targets, "optimizer": optimizer, "parameters": parameters, "dtype": dtype}
     options |= {"steps": steps, "probe": probe, "weights": weights, "map": map}
