@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import progress, refusing
+from .console import progress, refuse, refusing
 from .options import Json, Only, Out, Show, Top
 from .showing import Showing
 
@@ -62,6 +62,8 @@ def compare(
     from ..porting import Map
     from ..reference import CaseError
 
+    if suggest is not None and map is not None:
+        refuse("--map: expected a map to compare with, or --suggest to write one; received both")
     if suggest is not None:
         write_suggestion(first, second, suggest)
         return
@@ -85,7 +87,11 @@ def write_suggestion(first: str, second: str, path: Path) -> None:
     from ..traces import load_trace
 
     with refusing(CaseError, OSError):
-        found = suggest_map(load_trace(first), load_trace(second))
+        traces = {called: load_trace(called) for called in (first, second)}
+        for called, trace in traces.items():
+            if trace.model is None:
+                raise CaseError("a trace that record_module made", "one of a case", file=called)
+        found = suggest_map(traces[first], traces[second])
         write_text(path, found.text)
     entries = len([*found.map.entries()])
     typer.echo(f"a map of {entries} entries was written to {path}; it is a suggestion, which a comparison proves")

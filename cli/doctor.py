@@ -13,7 +13,7 @@ def doctor() -> None:
     from ..adapters import ADAPTERS, NotInstalled, load_adapter
 
     typer.echo(f"python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    for package in ("crosscheck", "numpy", "torch", "jax", "optax"):
+    for package in ("crosscheck", "numpy", "torch", "jax", "optax", "flax"):
         try:
             typer.echo(f"{package:16}{version(package)}")
         except PackageNotFoundError:

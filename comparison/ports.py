@@ -19,9 +19,6 @@ from .agreement import Agreement, Diagnosis, Placed, SubjectAgreement, TensorAgr
 from .compare import Comparison, agreement_of, wanted
 from .tolerance import Expected, Tolerance
 
-UNEQUAL = 16
-"""From how many times the rounding of the other on one is called the less precise."""
-
 
 @dataclass(frozen=True)
 class Recorded:
@@ -76,7 +73,7 @@ def compare_models(
         CaseError: one of them is of a case; the map does not fit them; they did not start from the same inputs.
     """
     models = required(first, second)
-    map = (map or Map.of_same_names(first, second)).completed(first, second)
+    map = (map or same_names(first, second)).completed(first, second)
     map.require_fitting(first, second)
     require_same_inputs(map, first, second)
     laid = Laid.of(map, first)
@@ -104,6 +101,21 @@ def compare_models(
         placed=tuple(proofs.placed()),
         alone={trace.source: tuple(names) for trace, names in alone(map, first, second) if names},
     )
+
+
+def same_names(first: Trace, second: Trace) -> Map:
+    """The map of two recordings of one model, which have names in common.
+
+    Raises:
+        CaseError: they have none.
+    """
+    found = Map.of_same_names(first, second)
+    if trained(first) and not found.parameters:
+        expected = (
+            f"parameters of the names that {first.source} has, or a map (crosscheck compare --suggest writes one)"
+        )
+        raise CaseError(expected, "none of them, and no map", key="map", file=second.source)
+    return found
 
 
 def required(first: Trace, second: Trace) -> tuple[Model, Model]:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 ROOT = Path(cc.__file__).parent
 README = (ROOT / "README.md").read_text()
-FRAMEWORKS = ("torch", "jax")
+FRAMEWORKS = ("torch", "jax", "flax")
 
 
 def modules() -> list[str]:
@@ -38,7 +38,8 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_docstring_examples(name: str) -> None:
     for framework in FRAMEWORKS:
-        if f".adapters.{framework}" in name or name in ("crosscheck", "crosscheck.api"):
+        needed = "adapters.jax.nnx" if framework == "flax" else f".adapters.{framework}"
+        if needed in name or name in ("crosscheck", "crosscheck.api"):
             pytest.importorskip(framework)
     result = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0

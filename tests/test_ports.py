@@ -309,6 +309,40 @@ def test_a_model_is_not_held_against_a_case() -> None:
         cc.suggest_map(first, article)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.trace", "model.trace", "--map", "none.toml"], "error: none.toml: expected a file"),
+        (["model.trace", "case.trace", "--map", "map.toml"], "error: case.trace: model: expected two traces that"),
+        (["case.trace", "case.trace", "--map", "map.toml"], "error: case.trace (first): model: expected two traces"),
+        (
+            ["model.trace", "case.trace", "--suggest", "x.toml"],
+            "error: case.trace: expected a trace that record_module",
+        ),
+        (["model.trace", "port.trace", "--map", "map.toml", "--suggest", "x.toml"], "error: --map: expected a map"),
+        (
+            ["model.trace", "port.trace"],
+            "error: port.trace: map: expected parameters of the names that model.trace has",
+        ),
+        (["model.trace", "port.trace", "--map", "map.toml", "--local"], "error: case: expected a trace that holds"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_asked_wrongly_is_told_in_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = pair()
+    for name, trace in (("model", first), ("port", second), ("case", cc.record("article"))):
+        cc.save_trace(trace, f"{name}.trace")
+    MAP.save("map.toml")
+    result = CliRunner().invoke(app, ["compare", *arguments])
+    assert result.exit_code == 2
+    assert result.output.startswith(message), result.output
+    assert result.output.count("\n") == 1
+    assert not Path("x.toml").exists()
+
+
 # ------------------------------------------------------------------------------------------------------- on disk
 
 
