@@ -166,8 +166,10 @@ class Tracked(Arithmetic):
     memory: ClassVar[np.dtype[Any]]
 
     @classmethod
-    def lift(cls, value: Any) -> Any:
+    def lift(cls, value: Any, sigma: Any = 0.0) -> Any:
         """An array of floats as it is, with variance 0; integer and tracked arrays unchanged.
+
+        With a ``sigma`` it is one of several roundings: its variance is the square, and at least that of one rounding.
 
         What counts as 0 where subnormal numbers do has the variance of the floor. A Python number that the subject's
         dtype cannot hold carries its own rounding, ``(u v)^2 / 3``, and a learning rate that was computed also that of
@@ -175,7 +177,11 @@ class Tracked(Arithmetic):
         """
         if isinstance(value, Tracked) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"):
             return value
-        return cls.operand(value)
+        exact = cls.operand(value)
+        if np.ndim(sigma) == 0 and not sigma:
+            return exact
+        rounded = np.maximum(np.square(sigma), cls.fresh(exact.value))
+        return cls.pair(exact.value, np.where(np.equal(sigma, 0), exact.variance, rounded))
 
     @classmethod
     def operand(cls, value: Any) -> Any:
@@ -189,12 +195,6 @@ class Tracked(Arithmetic):
             if isinstance(value, Rate):
                 variance = variance + value.error**2 / 3
         return cls.pair(np.asarray(value), variance)
-
-    @classmethod
-    def recorded(cls, value: Any) -> Any:
-        """An array as it is, with the variance of the one rounding with which it was written down; see ``lift``."""
-        exact = cls.lift(value)
-        return cls.pair(exact.value, cls.fresh(exact.value)) if isinstance(exact, Tracked) else exact
 
     @classmethod
     def flushed(cls, value: Any) -> Variance:

@@ -163,8 +163,9 @@ class Comparison:
     def local(self, own: Mapping[str, Array], *, compiled: bool = False) -> dict[str, Found]:
         """Each tensor against what the reference's operation makes of the subject's own inputs to it.
 
-        What disagrees is judged again: where a compiler has fused the subject's operations with inputs that it may
-        have rounded later, and then with the masks open that rounding leaves undecided.
+        What disagrees is judged again. A compiler fuses operations: a product and a sum are one instruction, and what
+        two operations need is computed twice, so that the subject may have gone on with other roundings of what it
+        handed back. And masks count as open that rounding leaves undecided.
         """
         case = self.baseline.case
         if case is None or self.baseline.source != "reference":
@@ -190,12 +191,14 @@ class Comparison:
             return reduced(case, self.operations, own, at_fault) if disagree else None
 
         self.tolerance.local(case, own, judge)
+        unsure: dict[str, Array | float] = {}
         if compiled and (left := failing()):
-            self.tolerance.local(left, own, judge_again, compiled=True)
+            self.tolerance.local(case, own, lambda name, expected: unsure.__setitem__(name, expected.sigma))
+            self.tolerance.local(left, own, judge_again, unsure=unsure)
         if left := failing():
             # A mask on what the subject recorded is decided by its own values; rounding may leave any other open, and
             # whether what it did not record has overflowed.
-            self.tolerance.local(left, own, judge_undecided, undecided=True, compiled=compiled)
+            self.tolerance.local(left, own, judge_undecided, undecided=True, unsure=unsure)
         return found
 
     def end_to_end(self, name: str, own: Array) -> Found:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..reference import Case, Operation, Trace
 from ..reference.layers import Array
-from .tolerance import Computed, Expected, Judge
+from .tolerance import EXACT, Computed, Expected, Judge, Unsure
 
 SCALED = 1 + 1e-4
 """What every tensor is multiplied by, to see whether it is refused then."""
@@ -140,10 +140,10 @@ class Watched:
         judge: Judge,
         *,
         undecided: bool = False,
-        compiled: bool = False,
+        unsure: Unsure = EXACT,
     ) -> bool:
         kinds = {name: operation.kind for operation in self.operations for name in operation.outputs}
-        again = undecided or compiled
+        again = undecided or bool(unsure)
 
         def both(name: str, expected: Expected) -> None:
             if name in own and (name in self.beyond or not again):
@@ -155,4 +155,4 @@ class Watched:
                     self.beyond.add(name)
             judge(name, expected)
 
-        return self.rule.local(case, own, both, undecided=undecided, compiled=compiled)
+        return self.rule.local(case, own, both, undecided=undecided, unsure=unsure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -31,6 +32,8 @@ class Expected(NamedTuple):
     sigma: Array | float
 
 
+Unsure: TypeAlias = Mapping[str, Array | float]
+EXACT: Unsure = MappingProxyType({})
 Judge: TypeAlias = Callable[[str, Expected], None]
 
 
@@ -56,11 +59,11 @@ class Tolerance(Protocol):
         judge: Judge,
         *,
         undecided: bool = False,
-        compiled: bool = False,
+        unsure: Unsure = EXACT,
     ) -> bool:
         """Tell ``judge`` what to expect of each tensor from the subject's own inputs to its operation.
 
-        With ``compiled`` the subject may have gone on with numbers that it rounded only when it wrote them down.
+        ``unsure`` says by how much what the subject went on with may differ from what it handed back, a sigma each.
         False, and nothing told, where the rule cannot say.
         """
         ...
@@ -71,8 +74,7 @@ class Computed:
     """The tolerance that rounding itself demands: the reference's code, run on arrays that track their rounding.
 
     An end-to-end sigma follows a tensor's rounding from the initial weights; a local one that of its operation
-    alone, whose inputs are the subject's own and count as exact. Where a compiler has fused operations they are what
-    was written down, and may have been used before they were rounded: a product and a sum become one instruction.
+    alone, whose inputs are the subject's own and count as exact, unless it is said how unsure they are.
     """
 
     limit: float = 8.0
@@ -103,7 +105,7 @@ class Computed:
         judge: Judge,
         *,
         undecided: bool = False,
-        compiled: bool = False,
+        unsure: Unsure = EXACT,
     ) -> bool:
         if case.dtype not in COMPUTED_DTYPES:
             return False
@@ -112,7 +114,7 @@ class Computed:
             if isinstance(made, Tracked):  # what an idle layer makes is not
                 judge(name, expectation(made, case.dtype))
 
-        follow(case, own, see, undecided=undecided, compiled=compiled)
+        follow(case, own, see, undecided=undecided, unsure=unsure)
         return True
 
 
@@ -129,7 +131,7 @@ def follow(
     see: Callable[[str, Array], None],
     *,
     undecided: bool = False,
-    compiled: bool = False,
+    unsure: Unsure = EXACT,
     start: Start = Training,
 ) -> None:
     """One run of the reference on tracked arrays: each tensor is seen, then gives way to the subject's own.
@@ -137,7 +139,6 @@ def follow(
     What the subject did not record carries its rounding on. With nothing recorded this is the end-to-end run.
     """
     arithmetic = tracked(case.dtype, spread=undecided)
-    lift = arithmetic.recorded if compiled else arithmetic.lift
 
     def keep(name: str, made: Array) -> Array:
         given = is_given(name)
@@ -145,7 +146,7 @@ def follow(
             see(name, made)
         if not given and name not in own:
             return made
-        lifted: Array = arithmetic.lift(made) if given else lift(own[name])
+        lifted: Array = arithmetic.lift(made) if given else arithmetic.lift(own[name], unsure.get(name, 0.0))
         return lifted
 
     with np.errstate(all="ignore"):
@@ -205,7 +206,7 @@ class EpsilonTable:
         judge: Judge,
         *,
         undecided: bool = False,
-        compiled: bool = False,
+        unsure: Unsure = EXACT,
     ) -> bool:
         return False
 
