@@ -53,7 +53,10 @@ def test_what_disagrees_is_known(support: ModuleType, kind: str, framework: str)
     runs = RECORD["kinds"][kind][framework].get("dtypes", {})
     for dtype, run in runs.items():
         known = (kind, framework, dtype) in support.KNOWN
-        assert run["verdict"] == "disagree" if known else run["verdict"] in ("agree", "unsupported"), dtype
+        few_digits = dtype in ("float16", "bfloat16")  # an overflow on the way, or a mask that is open, is soon there
+        allowed = {"agree", "unsupported", *(["kink"] if few_digits else []), *(["disagree"] if known else [])}
+        assert run["verdict"] in allowed, dtype
+        assert run["verdict"] not in ("agree", "unsupported") or not known, dtype
         assert run.get("sigmas", 0) < 8
 
 
