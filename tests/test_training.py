@@ -34,6 +34,21 @@ def test_the_loss_is_the_weighted_sum_of_the_losses() -> None:
     np.testing.assert_allclose(trace["0/forward/loss"], expected, rtol=1e-15)
 
 
+def test_a_loss_without_a_reduction_enters_the_sum_with_all_its_elements() -> None:
+    left, right = Term("left", cc.MeanSquaredError("none"), ("a",)), Term("right", cc.MeanSquaredError(), ("b",), 0.5)
+    trace = cc.record(head(loss=(left, right)))
+    assert (trace["0/forward/left"].shape, trace["0/forward/loss"].shape) == ((5, 3), ())
+    assert trace["0/forward/loss"] == trace["0/forward/left"].sum() + 0.5 * trace["0/forward/right"]
+
+
+@pytest.mark.parametrize("weight", [2.0, -0.5])
+def test_the_gradient_of_a_loss_is_weighted(weight: float) -> None:
+    left, right = head().losses
+    trace, plain = cc.record(head(loss=(left, replace(right, weight=weight)))), cc.record(head(loss=(left, right)))
+    np.testing.assert_array_equal(trace["0/backward/b"], weight / 0.5 * array_of(plain, "0/backward/b"))
+    np.testing.assert_array_equal(trace["0/backward/a"], plain["0/backward/a"])
+
+
 @pytest.mark.parametrize("name", ["trunk.weight", "trunk.bias", "class.weight", "number.bias"])
 def test_the_gradients_are_those_of_the_weighted_sum(name: str) -> None:
     """Against central differences of the loss, over every element of a parameter."""
