@@ -93,7 +93,8 @@ class Training:
 
     def run(self) -> list[Operation]:
         """All steps; the operations that were done."""
-        for self.step in range(self.case.steps):
+        for step in range(self.case.steps):
+            self.step = step
             self.training_step()
         return self.operations
 
