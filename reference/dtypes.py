@@ -61,8 +61,8 @@ def is_bfloat16(array: NDArray[Any]) -> bool:
 
 
 def limits(dtype: str) -> tuple[float, float, float]:
-    """Unit roundoff, smallest subnormal and smallest normal number of a dtype; of long double, whose float64 cannot
-    hold, the last two are 0.
+    """Unit roundoff, smallest subnormal and smallest normal number of a dtype; those of long double that float64
+    cannot hold are 0.
 
     >>> limits("bfloat16") == (2**-8, 2**-133, 2**-126), limits("float32") == (2**-24, 2**-149, 2**-126)
     (True, True)

@@ -1744,12 +1744,15 @@ def test_a_layer_is_known_if_its_module_lists_it() -> None:
     class First(Second):
         kind = "first"
 
+    class Unlisted(Layer):
+        kind = "unlisted"
+
     class NoLayer:
         kind = "none"
 
     family = ModuleType("family")
     listed = {"First": First, "NoLayer": NoLayer, "helper": str.upper, "Second": Second}
-    vars(family).update(listed, __all__=[*listed], Unlisted=Layer)
+    vars(family).update(listed, __all__=[*listed], Unlisted=Unlisted)
     assert [*kinds(Layer, family).items()] == [("first", First), ("second", Second)]
 
 

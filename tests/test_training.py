@@ -127,7 +127,7 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "of too many nodes": (
         {"loss": (replace(LEFT, takes=("a", "b")), RIGHT)},
-        "losses.left.from: expected 1 different nodes for 'mean_squared_error'; received 'a', 'b'",
+        "losses.left.from: expected one node for 'mean_squared_error'; received 'a', 'b'",
     ),
     "of one node twice": (
         {"loss": (replace(LEFT, loss=cc.GaussianNLL(), takes=("a", "a")), RIGHT)},
