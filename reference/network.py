@@ -140,9 +140,8 @@ def terms(loss: Loss | Sequence[Term], nodes: Sequence[Node]) -> tuple[Term, ...
             if name not in known:
                 raise CaseError(f"the name of a node: {listed(known)}", repr(name), key=f"{key}.from")
         if len(set(takes)) != term.loss.arity:
-            raise CaseError(
-                f"{term.loss.arity} different nodes for {term.loss.kind!r}", listed(takes), key=f"{key}.from"
-            )
+            wanted = "one node" if term.loss.arity == 1 else f"{term.loss.arity} different nodes"
+            raise CaseError(f"{wanted} for {term.loss.kind!r}", listed(takes), key=f"{key}.from")
         if not 0 < abs(term.weight) < np.inf or (alone and term.weight != 1):
             raise CaseError(
                 "1, for it is alone" if alone else "a number other than 0", repr(term.weight), key=f"{key}.weight"

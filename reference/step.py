@@ -75,7 +75,6 @@ class Training:
     def __init__(self, case: Case, keep: Keep) -> None:
         self.case = case
         self.keep = keep
-        self.step = 0
         self.place = "0"
         self.operations: list[Operation] = []
         self.weights = {name: self.given("initial", name, weight) for name, weight in case.weights.items()}
@@ -169,10 +168,8 @@ class Training:
         """What one loss sends back to each value that it takes."""
         made = term.loss.backward(self.saved[term.name])
         dpredictions: tuple[Array, ...] = made if isinstance(made, tuple) else (made,)
-        if weight != 1:
-            dpredictions = tuple(dprediction * weight for dprediction in dpredictions)
         reads = [*self.predictions_of(term), self.values[target_name(term)]]
-        parts = [(name, term.name, part) for name, part in zip(term.takes, dpredictions, strict=True)]
+        parts = [(name, term.name, part * weight) for name, part in zip(term.takes, dpredictions, strict=True)]
         self.arrive(term.name, term.loss.kind, reads, parts)
 
     def backward_of(self, node: Node) -> None:

@@ -192,6 +192,16 @@ def test_a_promotion_is_caught() -> None:
         require_dtype("float32", y=np.ones(3, np.float32) * np.sqrt(2.0))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "bits", "exponent"),
+    [("float16", 11, -14), ("bfloat16", 8, -126), ("float32", 24, -126), ("float64", 53, -1022)],
+)
+def test_limits_follow_from_the_bits_and_the_exponents(dtype: str, bits: int, exponent: int) -> None:
+    assert limits(dtype) == (2.0**-bits, 2.0 ** (exponent - bits + 1), 2.0**exponent)
+    assert largest(dtype) == (2 - 2.0 ** (1 - bits)) * 2.0 ** (1 - exponent)
+    assert spacing(np.array([1.0, 3.0]), dtype).tolist() == [2.0 ** (1 - bits), 2.0 ** (2 - bits)]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "longdouble"])
 def test_limits_are_known_to_a_process_that_raises_what_numpy_ignores(dtype: str) -> None:
     with np.errstate(all="raise"):

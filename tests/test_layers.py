@@ -7,6 +7,7 @@ against central differences in long double.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
+from types import ModuleType
 from typing import Any, Literal
 
 import crosscheck as cc
@@ -20,6 +21,7 @@ from crosscheck.reference import Layer
 from crosscheck.reference.elementary import erf, overlaid
 from crosscheck.reference.layers import activations, gated, hard, rectifiers
 from crosscheck.reference.network import resolve
+from crosscheck.reference.registry import kinds
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -1731,6 +1733,27 @@ def require_covered(kinds: Iterable[str]) -> None:
 
 def test_every_layer_is_tried() -> None:
     require_covered(cc.LAYERS)
+
+
+def test_a_layer_is_known_if_its_module_lists_it() -> None:
+    """In the order of the list, and whatever else is listed beside it."""
+
+    class Second(Layer):
+        kind = "second"
+
+    class First(Second):
+        kind = "first"
+
+    class Unlisted(Layer):
+        kind = "unlisted"
+
+    class NoLayer:
+        kind = "none"
+
+    family = ModuleType("family")
+    listed = {"First": First, "NoLayer": NoLayer, "helper": str.upper, "Second": Second}
+    vars(family).update(listed, __all__=[*listed], Unlisted=Unlisted)
+    assert [*kinds(Layer, family).items()] == [("first", First), ("second", Second)]
 
 
 def test_a_layer_without_a_trial_is_complained_of() -> None:

@@ -525,6 +525,28 @@ def test_smooth_l1_is_hubers_over_its_width() -> None:
     assert by_hand(cc.SmoothL1(beta=0.5), y, target)[0] == 1.75
 
 
+@pytest.mark.parametrize("width", [0.1, 0.3, 1.9])
+def test_at_its_width_smooth_l1_is_the_line_already(width: float) -> None:
+    value, gradient = by_hand(cc.SmoothL1("sum", beta=width), np.array([-width, width]), np.zeros(2))
+    assert value == width / 2 + width / 2
+    assert gradient.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("loss", [cc.Huber("none", delta=300.0), cc.SmoothL1("none", beta=300.0)])
+def test_half_of_a_square_is_there_where_the_square_is_too_large_for_the_dtype(loss: Loss) -> None:
+    arrays = np.array([280.0, -280.0], "float16"), np.zeros(2, "float16")
+    require_alike(by_hand(loss, *arrays), by_torch(loss, *arrays), "float16")
+    assert np.isfinite(by_hand(loss, *arrays)[0]).all()
+
+
+@pytest.mark.parametrize("loss", [cc.Huber("none"), cc.SmoothL1("none")])
+def test_the_gradient_of_an_error_that_is_nan_is_nan(loss: Loss) -> None:
+    arrays = np.array([np.nan, 0.5, 2.0]), np.zeros(3)
+    for found, expected in zip(by_hand(loss, *arrays), by_torch(loss, *arrays), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert np.isnan(found).tolist() == [True, False, False]
+
+
 def test_the_mean_of_a_divergence_is_not_that_of_its_rows() -> None:
     log_q, target = np.log(np.array([[0.25, 0.75], [0.5, 0.5]])), np.array([[0.5, 0.5], [0.125, 0.875]])
     by_rows, by_elements = (by_hand(cc.KLDivergence(reduction), log_q, target) for reduction in ("batchmean", "mean"))
@@ -799,6 +821,10 @@ def test_logarithms_of_probabilities_are_drawn() -> None:
     drawn = cc.KLDivergence(targets="logarithms").draw_target(np.random.Generator(np.random.PCG64(14)), (2, 4, 3))
     np.testing.assert_allclose(np.exp(drawn).sum(axis=-1), 1, rtol=1e-14)
     assert len(np.unique(drawn)) == drawn.size
+
+
+def test_a_probability_of_a_target_may_be_0() -> None:
+    cc.KLDivergence().check_target(np.array([[0.0, 1.0]]), (1, 2))
 
 
 def test_a_divergence_is_of_rows() -> None:

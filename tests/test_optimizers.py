@@ -699,6 +699,12 @@ def test_radam_knows_the_spread_above_the_threshold_alone() -> None:
         assert [float(value) for value in never.rectification(step)] == [0, 1]
 
 
+def test_without_a_decay_no_velocity_depends_on_the_weight() -> None:
+    """Not even on one that overflowed: 0 times infinity is no number."""
+    _, slots = cc.SGD(0.5, momentum=0.5).update(np.array([inf, -inf]), np.array([2.0, 3.0]), {}, 0.5)
+    assert slots["velocity"].tolist() == [2, 3]
+
+
 def test_an_element_without_gradient_does_not_move() -> None:
     weight, gradients = draw("float64")
     for optimizer in (cc.SGD(RATES, momentum=0.9), cc.Adam(RATES)):

@@ -181,6 +181,29 @@ def test_a_schedule_that_is_none_is_refused(written: str, message: str, tmp_path
     assert str(caught.value).endswith(f"line.toml: {message}")
 
 
+BOUNDS: dict[str, tuple[str, float, tuple[float, ...]]] = {
+    "start": ("a number of at least 0", 0.0, (-5e-324, float("inf"), float("nan"))),
+    "end": ("a number of at least 0", 0.0, (-5e-324, float("inf"), float("nan"))),
+    "factor": ("a number above 0", 5e-324, (0.0, -0.5, float("inf"), float("nan"))),
+    "steps": ("a whole number of at least 1", 1, (0, -1)),
+    "every": ("a whole number of at least 1", 1, (0, -1)),
+}
+"""Of each field, what it must be, the least that it may be, and what it may not."""
+ONE_OF_EACH = {schedule.kind: schedule for schedule in SCHEDULES.values()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(kind, field) for kind, one in ONE_OF_EACH.items() for field in vars(one) if field in BOUNDS]
+)
+def test_a_field_of_a_schedule_is_within_its_bounds(kind: str, field: str) -> None:
+    expected, least, wrong = BOUNDS[field]
+    assert getattr(replace(ONE_OF_EACH[kind], **{field: least}), field) == least  # type: ignore[arg-type]
+    for received in wrong:
+        with pytest.raises(cc.CaseError) as caught:
+            replace(ONE_OF_EACH[kind], **{field: received})  # type: ignore[arg-type]
+        assert str(caught.value) == f"{field}: expected {expected}; received {received!r}"
+
+
 def test_every_schedule_is_tried() -> None:
     assert {schedule.kind for schedule in SCHEDULES.values()} == set(cc.SCHEDULES)
 

@@ -120,11 +120,11 @@ class Huber(Loss):
         error = y - target
         size = np.abs(error)
         linear = self.delta * (size - self.delta / 2)
-        return reduced(self.reduction, np.where(size <= self.delta, error * error / 2, linear)), error
+        return reduced(self.reduction, np.where(size <= self.delta, error * (error / 2), linear)), error
 
     def backward(self, error: Array) -> Array:
         # forward was: losses = error^2 / 2 where |error| <= delta, else delta (|error| - delta / 2)
-        dlosses = np.where(np.abs(error) <= self.delta, error, self.delta * sign(error))
+        dlosses = np.where(np.abs(error) > self.delta, self.delta * sign(error), error)  # a NaN stays one
         # forward was: loss = sum(losses) / divisor, error = y - target
         return dlosses / divisor(self.reduction, error)
 
@@ -162,12 +162,12 @@ class SmoothL1(Loss):
     def forward(self, y: Array, target: Array) -> tuple[Array, Array]:
         error = y - target
         size = np.abs(error)
-        curved = error * error / 2 / self.beta
+        curved = error * (error / 2) / self.beta
         return reduced(self.reduction, np.where(size < self.beta, curved, size - self.beta / 2)), error
 
     def backward(self, error: Array) -> Array:
         # forward was: losses = error^2 / (2 beta) where |error| < beta, else |error| - beta / 2
-        dlosses = np.where(np.abs(error) < self.beta, error / self.beta, sign(error))
+        dlosses = np.where(np.abs(error) >= self.beta, sign(error), error / self.beta)  # a NaN stays one
         # forward was: loss = sum(losses) / divisor, error = y - target
         return dlosses / divisor(self.reduction, error)
 
@@ -175,4 +175,4 @@ class SmoothL1(Loss):
 def sign(x: Array, at_zero: int = 0) -> Array:
     """The derivative of ``|x|``: 1 above 0, -1 below, and at 0 what is asked for."""
     ones = np.ones_like(x)
-    return np.where(x > 0, ones, np.where(x < 0, -ones, at_zero * ones))
+    return np.where(x > 0, ones, np.where(x < 0, -ones, np.full_like(x, at_zero)))
