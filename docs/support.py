@@ -270,8 +270,8 @@ INTRODUCTION = """Written by `make support`, with {versions}, on the CPU.
 For each kind the smallest of some random networks around it that the framework can express, or a built-in case, was
 run over its steps, and every tensor compared. *native*: the framework's own operation; *composed*: written in its
 primitives, with its own differentiation. ✓ is `agree` for every tensor, with the largest local error of the kind's own
-operations, in expected rounding errors, of which 8 are allowed. **kink** is what half precision leaves open, an overflow
-on the way or a mask: nothing speaks against it. Below each table stands what a framework lacks."""
+operations, in expected rounding errors, of which 8 are allowed. **kink** is what half precision leaves open, an
+overflow on the way or a mask: nothing speaks against it. Below each table stands what a framework lacks."""
 
 
 def table(kinds: Mapping[str, Mapping[str, Result]]) -> str:

@@ -168,8 +168,10 @@ class Training:
         """What one loss sends back to each value that it takes."""
         made = term.loss.backward(self.saved[term.name])
         dpredictions: tuple[Array, ...] = made if isinstance(made, tuple) else (made,)
+        if weight != 1:  # otherwise one more pass over what may be the largest array of a step
+            dpredictions = tuple(dprediction * weight for dprediction in dpredictions)
         reads = [*self.predictions_of(term), self.values[target_name(term)]]
-        parts = [(name, term.name, part * weight) for name, part in zip(term.takes, dpredictions, strict=True)]
+        parts = [(name, term.name, part) for name, part in zip(term.takes, dpredictions, strict=True)]
         self.arrive(term.name, term.loss.kind, reads, parts)
 
     def backward_of(self, node: Node) -> None:
