@@ -129,7 +129,11 @@ def test_local_comparison_against_a_check_without_it(benchmark: Any) -> None:
 
     def check(tolerance: Computed) -> None:
         found = Comparison(run(case), tolerance).of(subject)
-        assert {tensor.verdict for tensor in found.tensors} == {"agree"}
+        verdicts = {tensor.verdict for tensor in found.tensors}
+        allowed = (
+            {"agree", "not compared"} if isinstance(tolerance, EndToEnd) else {"agree"}
+        )  # some have no bound there
+        assert "agree" in verdicts <= allowed
 
     without = median(seconds(lambda: check(EndToEnd()), 3))
     ratio = median(seconds(lambda: check(Computed()), 3)) / without
