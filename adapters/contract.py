@@ -290,7 +290,7 @@ def require_unperturbed(
     the largest of all gradients: one that is 0 but for rounding, as of the bias of an attention's keys, differs by
     more than its own size.
     """
-    allowed = ROUNDINGS * 2 * limits(dtype)[0] * max(scale, np.max(np.abs(plain), initial=0))
+    allowed = ROUNDINGS * 2 * limits(dtype)[0] * max(scale, largest([plain]))
     with np.errstate(invalid="ignore"):  # infinity less infinity
         near = np.abs(plain - perturbed) <= allowed
     same = np.all(near | (plain == perturbed) | (np.isnan(plain) & np.isnan(perturbed)))

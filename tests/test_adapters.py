@@ -642,3 +642,34 @@ def test_a_derivative_in_an_adapter_would_be_seen(source: str) -> None:
 def test_the_sources_are_found() -> None:
     names = {path.relative_to(SOURCES[0].parent).as_posix() for path in SOURCES}
     assert {"contract.py", *(f"{f}/{m}" for f in ("torch", "jax") for m in ("adapter.py", "parts/losses.py"))} <= names
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("adapter", ["torch", "jax"])
+def test_a_mean_over_more_rows_than_a_dtype_can_count(
+    adapter: str, dtype: str, adapter_of: Callable[[str], Any]
+) -> None:
+    """bfloat16 counts to 256."""
+    adapter_of(adapter)
+    generator = np.random.default_rng(5)
+    rows, classes = 300, 3
+    case = cc.Case(
+        "many-rows",
+        [cc.Node("z", cc.Dense(classes, classes, bias=False)), cc.Node("p", cc.LogSoftmax())],
+        cc.NegativeLogLikelihood(),
+        cc.SGD(0.5),
+        weights={"z.weight": generator.normal(size=(classes, classes))},
+        batches=[cc.Batch(generator.normal(size=(rows, classes)), generator.integers(classes, size=rows))],
+        dtype=dtype,
+    )
+    assert cc.check(case, [adapter]).subjects[adapter].verdict == "agree"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_in_both_runs_is_no_altered_gradient(value: float) -> None:
+    plain = np.array([1.0, value], "float32")
+    contract.require_unperturbed("w", plain, np.array([1 + 1e-7, value], "float32"), "someone", dtype="float32")
+    with pytest.raises(Altered, match="someone: the perturbations change the gradient of 'w'"):
+        contract.require_unperturbed("w", plain, np.array([value, value], "float32"), "someone", dtype="float32")
+    with pytest.raises(Altered):
+        contract.require_unperturbed("w", plain, np.array([1, 0], "float32"), "someone", dtype="float32")
