@@ -119,12 +119,16 @@ def files_of(case: Case, stem: str) -> dict[str, bytes]:
     Raises:
         CaseError: something that a file cannot say.
     """
+    contents: dict[str, bytes] = {}
 
     def called(what: str, arrays: Mapping[str, Array]) -> str:
-        return f"{stem}.{what}.{sha256(as_tensors(arrays)).hexdigest()[:8]}.safetensors"
+        data = as_tensors(arrays)
+        name = f"{stem}.{what}.{sha256(data).hexdigest()[:8]}.safetensors"
+        contents[name] = data
+        return name
 
-    table, arrays = told(case, called)
-    return {**{name: as_tensors(named) for name, named in arrays.items()}, f"{stem}{SUFFIX}": as_toml(table)}
+    table, _ = told(case, called)
+    return {**contents, f"{stem}{SUFFIX}": as_toml(table)}
 
 
 def in_a_trace(what: str, arrays: Mapping[str, Array]) -> str:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from .console import progress, refuse, refusing
-from .isolating import limits, subjects
 from .options import (
     CaseDtype,
     Device,
@@ -23,6 +22,7 @@ from .options import (
     TimeLimit,
     Top,
     known_adapters,
+    limits,
 )
 from .practice import practise, show_hints
 from .showing import Showing
@@ -113,6 +113,7 @@ def check(
     from ..adapters.own import Target
     from ..cases import load_case
     from ..comparison.check import check as check_case
+    from ..isolation import opened
     from ..reference import CaseError
 
     adapters = known_adapters(against) or []
@@ -130,7 +131,10 @@ def check(
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in case]
         loaded = [one.with_steps(steps) if steps else one for one in loaded]
         found = []
-        with subjects([target], allowed, require) as own, subjects([] if hint else adapters, allowed) as others:
+        with (
+            opened([target], require, allowed) as own,
+            opened([] if hint else adapters, limits=allowed) as others,
+        ):
             for one in loaded:
                 with progress(one.name) as tell:
                     found.append(check_case(one, [*own, *others], device=device.value, only=only or (), progress=tell))

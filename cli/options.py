@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from .console import refuse
+
+if TYPE_CHECKING:
+    from ..isolation import Limits
 
 
 class Dtype(StrEnum):
@@ -79,6 +82,13 @@ MemoryLimit: TypeAlias = Annotated[
     float,
     typer.Option(min=0, metavar="GB", help="How much memory a subject's process may have in use; 0 is what there is."),
 ]
+
+
+def limits(in_process: bool, seconds: float, gigabytes: float) -> Limits | None:
+    """What the process of a subject may take; None where there is to be none."""
+    from ..isolation import Limits
+
+    return None if in_process else Limits(seconds, gigabytes or None)
 
 
 def known_adapters(against: str) -> list[str] | None:

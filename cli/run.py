@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from .console import progress, refusing
-from .isolating import limits, subjects
 from .options import (
     Against,
     CaseDtype,
@@ -25,6 +24,7 @@ from .options import (
     TimeLimit,
     Top,
     known_adapters,
+    limits,
 )
 from .showing import Showing
 
@@ -62,18 +62,19 @@ def run(
     from ..adapters import NotInstalled
     from ..cases import built_in, load_case
     from ..comparison.check import check, installed
+    from ..isolation import opened
     from ..reference import CaseError
 
     adapters = known_adapters(against)
     showing = Showing(out, top, json, strict)
     with refusing(CaseError, NotInstalled, OSError):
         loaded = [load_case(name, dtype=dtype.value if dtype else None) for name in cases or built_in()]
-        with subjects(adapters or installed(), limits(in_process, time_limit, memory_limit)) as against_these:
+        with opened(adapters or installed(), limits=limits(in_process, time_limit, memory_limit)) as subjects:
             for case in [case.with_steps(steps) if steps else case for case in loaded]:
                 with progress(case.name) as tell:
                     found = check(
                         case,
-                        against_these,
+                        subjects,
                         device=device.value,
                         only=only or (),
                         show=show or (),

@@ -131,8 +131,12 @@ def interpreter_at(text: str) -> str:
 
 
 @contextmanager
-def opened(against: Iterable[Against], require: Iterable[str] | None = None) -> Iterator[list[Subject]]:
+def opened(
+    against: Iterable[Against], require: Iterable[str] | None = None, limits: Limits | None = None
+) -> Iterator[list[Subject]]:
     """The subjects that some things name or are; the processes that are started for them end with it.
+
+    With ``limits`` all that are named have a process of their own, otherwise those that name an interpreter.
 
     Raises:
         KeyError, NotInstalled, CaseError: see ``subject_of`` and ``Isolated``.
@@ -140,8 +144,8 @@ def opened(against: Iterable[Against], require: Iterable[str] | None = None) -> 
     with ExitStack() as stack:
 
         def subject(one: Against) -> Subject:
-            if isinstance(one, str) and parted(one)[1]:
-                return stack.enter_context(Isolated(one, require=require))
+            if isinstance(one, str) and (limits or parted(one)[1]):
+                return stack.enter_context(Isolated(one, limits, require=require))
             return subject_of(one, require)
 
         yield [subject(one) for one in against]
